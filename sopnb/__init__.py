@@ -1,0 +1,1 @@
+"""A transactional ordered store for DataFrames, opened straight from a notebook."""
