@@ -1,0 +1,6 @@
+"""What orders a store, and how its keys become bytes and sorted rows."""
+
+from sopnb.index.encoding import KeyCodec, Keys, successor
+from sopnb.index.specification import IndexField, IndexSpecification
+
+__all__ = ["IndexField", "IndexSpecification", "KeyCodec", "Keys", "successor"]
