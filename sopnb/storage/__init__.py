@@ -1,0 +1,1 @@
+"""Where the bytes live: the registry, the blobs and the pins of one database."""
