@@ -1,0 +1,152 @@
+"""Blobs as files of a folder: ``blobs/<two digits>/<name>``.
+
+A blob is written under a temporary name, synced, linked to its own name, and the directory synced: it is whole or it is not there.
+A temporary file that a crash leaves behind ends in ``.tmp`` and is never listed. Descriptors of blobs being read are kept, a bounded
+number of them; a read in progress keeps its own open.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sopnb.errors import Corruption, InvalidInput
+from sopnb.protocols import Clock
+from sopnb.storage.files import Files, Forkable, register_at_fork
+
+
+class LocalBlobs(Forkable):
+    """The ``Blobs`` protocol over a folder. ``descriptors`` is the most that stay open between reads."""
+
+    def __init__(self, folder: Path, *, files: Files, clock: Clock, descriptors: int = 64) -> None:
+        self._folder, self._files, self._clock, self._most = folder / "blobs", files, clock, descriptors
+        self._mutex = threading.Lock()
+        self._open: OrderedDict[str, int] = OrderedDict()
+        self._users: dict[int, int] = {}
+        register_at_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget what the parent has open; the descriptors are closed, the child opens its own."""
+        descriptors = {*self._open.values(), *self._users}
+        self._mutex = threading.Lock()
+        self._open, self._users = OrderedDict(), {}
+        for fd in descriptors:
+            self._files.close(fd)
+
+    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+        """Write a blob, durable with its name before this returns."""
+        path = self._path(name)
+        if not self._files.exists(path.parent):
+            self._files.mkdir(path.parent)
+            self._files.sync_dir(self._folder)
+            self._files.sync_dir(self._folder.parent)
+        draft = path.with_name(f"{name}.{self._clock.new_id(4).hex()}.tmp")
+        fd = self._files.create(draft)
+        try:
+            try:
+                length = 0
+                for chunk in chunks:
+                    self._files.pwrite(fd, chunk, length)
+                    length += len(chunk)
+                self._files.sync(fd)
+            finally:
+                self._files.close(fd)
+            try:
+                self._files.link(draft, path)
+            except FileExistsError as error:
+                raise InvalidInput(f"blob {name!r} is already there; a name is never used twice") from error
+            try:
+                self._files.unlink(draft)
+                self._files.sync_dir(path.parent)
+            except BaseException:
+                self._files.unlink(path, missing_ok=True)
+                raise
+        finally:
+            self._files.unlink(draft, missing_ok=True)
+        return length
+
+    def read(self, name: str, ranges: Sequence[tuple[int, int]]) -> Sequence[bytes]:
+        """Return the bytes of each range, never fewer."""
+        with self._descriptor(name) as fd:
+            parts = []
+            for offset, length in ranges:
+                data = self._files.pread(fd, length, offset) if length else b""
+                if len(data) != length:
+                    raise Corruption(f"blob {name}", f"it ends at {offset + len(data)}; {length} bytes were asked for at {offset}")
+                parts.append(data)
+            return parts
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove blobs, and then their names durably."""
+        touched = set()
+        for name in names:
+            path = self._path(name)
+            with self._mutex:
+                fd = self._open.pop(name, None)
+                if fd is not None and fd not in self._users:
+                    self._files.close(fd)
+            if self._files.exists(path):
+                self._files.unlink(path, missing_ok=True)
+                touched.add(path.parent)
+        for folder in touched:
+            self._files.sync_dir(folder)
+
+    def names(self, owner: str | None = None) -> Iterator[tuple[str, int]]:
+        """Yield every blob's name and length."""
+        if not self._files.exists(self._folder):
+            return
+        for part in sorted(self._files.listdir(self._folder)):
+            for name in sorted(self._files.listdir(self._folder / part)):
+                if not name.endswith(".tmp") and (owner is None or name.startswith(owner)):
+                    try:
+                        yield name, self._files.size(self._folder / part / name)
+                    except FileNotFoundError:
+                        continue
+
+    def close(self) -> None:
+        """Close the descriptors; a later read opens them again."""
+        with self._mutex:
+            unused = [fd for fd in self._open.values() if fd not in self._users]
+            self._open.clear()
+        for fd in unused:
+            self._files.close(fd)
+
+    def _path(self, name: str) -> Path:
+        if not name or name.endswith(".tmp") or "/" in name or name.startswith("."):
+            raise InvalidInput(f"{name!r} is no name of a blob")
+        return self._folder / name[-2:] / name
+
+    @contextmanager
+    def _descriptor(self, name: str) -> Iterator[int]:
+        with self._mutex:
+            fd = self._open.get(name)
+            if fd is None:
+                fd = self._files.open_read(self._path(name))
+                self._open[name] = fd
+            self._open.move_to_end(name)
+            self._users[fd] = self._users.get(fd, 0) + 1
+        try:
+            yield fd
+        finally:
+            with self._mutex:
+                if fd in self._users:
+                    self._users[fd] -= 1
+                    if not self._users[fd]:
+                        del self._users[fd]
+                        self._settle(name, fd)
+
+    def _settle(self, name: str, fd: int) -> None:
+        """Close what is no longer kept: this one if its blob was deleted meanwhile, else the one that was used longest ago."""
+        if self._open.get(name) != fd:
+            self._files.close(fd)
+        while len(self._open) > self._most:
+            for old, other in self._open.items():
+                if other not in self._users:
+                    del self._open[old]
+                    self._files.close(other)
+                    break
+            else:
+                return
