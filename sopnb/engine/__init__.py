@@ -1,0 +1,1 @@
+"""Trees, layers and commits over the protocols of a backend."""
