@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from decimal import Decimal
 from typing import Any
 
@@ -13,70 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sopnb.errors import InvalidInput
-from sopnb.index import IndexField, IndexSpecification, KeyCodec, Keys, successor
-
-TEXT = st.text(st.sampled_from("ab\0\1é\U0001f600"), max_size=4)
-INT64 = st.integers(-(2**63), 2**63 - 1) | st.integers(-2, 2)
-TYPES: list[tuple[Any, Any]] = [
-    (pa.bool_(), st.booleans()),
-    (pa.int8(), st.integers(-128, 127)),
-    (pa.uint16(), st.integers(0, 65535)),
-    (pa.int64(), INT64),
-    (pa.uint64(), st.integers(0, 2**64 - 1)),
-    (pa.float64(), st.floats()),
-    (pa.float32(), st.floats(width=32)),
-    (pa.decimal128(10, 2), st.decimals(-1000, 1000, places=2)),
-    (pa.date32(), st.integers(-(2**31), 2**31 - 1)),
-    (pa.timestamp("us", "UTC"), INT64),
-    (pa.duration("ns"), INT64),
-    (pa.time64("ns"), st.integers(0, 86_399_999_999_999)),
-    (pa.string(), TEXT),
-    (pa.large_string(), TEXT),
-    (pa.binary(), st.binary(max_size=4)),
-    (pa.binary(3), st.binary(min_size=3, max_size=3)),
-]
-
-
-def _null(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _array(values: list[Any], kind: Any) -> Any:
-    if pa.types.is_temporal(kind):
-        return pa.array(values, pa.int32() if kind.bit_width == 32 else pa.int64()).view(kind)
-    return pa.array(values, kind)
-
-
-@st.composite
-def _case(draw: Any) -> tuple[KeyCodec, list[tuple[Any, ...]], pa.Schema]:
-    fields, columns, specs = [], [], []
-    for i in range(draw(st.integers(1, 3))):
-        kind, values = draw(st.sampled_from(TYPES))
-        nullable = draw(st.booleans())
-        if not nullable and pa.types.is_floating(kind):
-            values = values.filter(lambda v: not math.isnan(v))
-        fields.append(pa.field(f"c{i}", kind, nullable=nullable))
-        columns.append(st.none() | values if nullable else values)
-        specs.append(IndexField(f"c{i}", draw(st.booleans()), draw(st.sampled_from(["first", "last"]))))
-    rows = draw(st.lists(st.tuples(*columns), min_size=1, max_size=8))
-    schema = pa.schema(fields)
-    return KeyCodec(IndexSpecification(tuple(specs)), schema), rows, schema
+from sopnb.index import IndexSpecification, KeyCodec, Keys, successor
+from tests.index.support import Case, cases, is_null
 
 
 def _compare(codec: KeyCodec, a: tuple[Any, ...], b: tuple[Any, ...]) -> int:
     for field, x, y in zip(codec.specification.fields, a, b, strict=True):
-        if _null(x) or _null(y):
-            if _null(x) and _null(y):
+        if is_null(x) or is_null(y):
+            if is_null(x) and is_null(y):
                 continue
-            return (-1 if _null(x) else 1) * (1 if field.nulls == "first" else -1)
+            return (-1 if is_null(x) else 1) * (1 if field.nulls == "first" else -1)
         x, y = (x.encode(), y.encode()) if isinstance(x, str) else (x, y)
         if x != y:
             return (-1 if x < y else 1) * (-1 if field.descending else 1)
     return 0
 
 
-@given(_case())
-def test_bytes_order_as_plain_python_orders(case: tuple[KeyCodec, list[tuple[Any, ...]], pa.Schema]) -> None:
+@given(cases())
+def test_bytes_order_as_plain_python_orders(case: Case) -> None:
     codec, rows, _ = case
     by_bytes = sorted(rows, key=codec.encode)
     by_python = sorted(rows, key=functools.cmp_to_key(lambda a, b: _compare(codec, a, b)))
@@ -88,17 +41,16 @@ def test_bytes_order_as_plain_python_orders(case: tuple[KeyCodec, list[tuple[Any
             assert same or not codec.encode(a).startswith(codec.encode(b))
 
 
-@given(_case())
-def test_columns_encode_as_rows_do(case: tuple[KeyCodec, list[tuple[Any, ...]], pa.Schema]) -> None:
-    codec, rows, schema = case
-    arrays = [_array([row[i] for row in rows], field.type) for i, field in enumerate(schema)]
+@given(cases())
+def test_columns_encode_as_rows_do(case: Case) -> None:
+    codec, rows, arrays = case
     want = [codec.encode(row) for row in rows]
     assert codec.encode_columns(arrays).tolist() == want
     assert codec.encode_columns([array.slice(1) for array in arrays]).tolist() == want[1:]
 
 
-@given(_case())
-def test_keys_decode_to_what_they_were(case: tuple[KeyCodec, list[tuple[Any, ...]], pa.Schema]) -> None:
+@given(cases())
+def test_keys_decode_to_what_they_were(case: Case) -> None:
     codec, rows, _ = case
     for row in rows:
         got = codec.decode(codec.encode(row))
