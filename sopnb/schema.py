@@ -1,0 +1,401 @@
+"""What the records of a store look like: the columns a person sees, the columns a leaf holds, and the key.
+
+Invariants: a schema never changes (another schema is another object); types come from here and never from a batch; the physical
+columns are the user's in their order, dictionary columns as their values, documents as JSON text, and ``_id`` last where keys need
+not be unique.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sopnb.errors import InvalidInput, SchemaMismatch
+from sopnb.index import IndexSpecification, KeyCodec, Keys
+from sopnb.values import Converter, from_storage, storage_type, to_storage
+
+ID = "_id"
+RESERVED = ("_id", "_seq", "_reason")
+DOCUMENT = {b"sopnb": b"json"}
+_WORDS = {
+    "string": pa.string(),
+    "text": pa.string(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "bool": pa.bool_(),
+    "date": pa.date32(),
+    "bytes": pa.binary(),
+    "binary": pa.binary(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "time": pa.time64("us"),
+    "duration": pa.duration("us"),
+}
+
+
+class Schema:
+    """The columns and the key of a store.
+
+    ``frame`` is what a pandas frame says beyond its Arrow form; ``frames.pandas`` writes and reads it.
+
+    >>> schema = Schema.of({"author": "string", "written": "timestamp[us, UTC]"}, IndexSpecification.of("author", "-written"))
+    >>> schema.record(schema.row({"author": "ada", "written": "2013-01-01"}))["author"]
+    'ada'
+    """
+
+    def __init__(
+        self,
+        arrow: Any,
+        specification: IndexSpecification,
+        *,
+        categories: Mapping[str, Any] | None = None,
+        frame: dict[str, Any] | None = None,
+    ) -> None:
+        self.arrow, self.specification, self.frame = arrow.remove_metadata(), specification, frame
+        self.categories = dict(categories or {})
+        for name in arrow.names:
+            if name in RESERVED:
+                raise InvalidInput(f"column {name!r}: the name is reserved; rename the column")
+            if arrow.names.count(name) > 1:
+                raise InvalidInput(f"column {name!r} is there twice; rename one of them")
+        self.codec = KeyCodec(specification, self.arrow)
+        self.physical = self._physical()
+        self._documents = {field.name for field in arrow if is_document(field)}
+
+    @classmethod
+    def of(
+        cls,
+        columns: Any,
+        specification: IndexSpecification,
+        *,
+        categories: Mapping[str, Any] | None = None,
+        frame: dict[str, Any] | None = None,
+    ) -> Schema:
+        """Return a schema of a ``pyarrow.Schema``, or of names and type words such as ``"decimal128(10, 2)"`` or ``"json"``."""
+        if not isinstance(columns, pa.Schema):
+            columns = pa.schema([_worded(name, word, key=name in specification.names) for name, word in columns.items()])
+        return cls(columns, specification, categories=categories, frame=frame)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Schema:
+        """Return the schema that ``to_dict`` described."""
+        arrow = pa.ipc.read_schema(pa.py_buffer(data["arrow"]))
+        categories = {name: _from_ipc(raw) for name, raw in data["categories"].items()}
+        return cls(arrow, IndexSpecification.from_json(data["index"]), categories=categories, frame=data["frame"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a description of plain values and bytes."""
+        return {
+            "arrow": self.arrow.serialize().to_pybytes(),
+            "index": self.specification.to_json(),
+            "categories": {name: _to_ipc(values) for name, values in self.categories.items()},
+            "frame": self.frame,
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Schema) and self.to_dict() == other.to_dict()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The key columns in order."""
+        return self.specification.names
+
+    @property
+    def unique(self) -> bool:
+        """Whether no two records have the same key."""
+        return self.specification.unique
+
+    def _physical(self) -> Any:
+        fields = []
+        for field in self.arrow:
+            kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+            if _holds_dictionary(kind):
+                raise InvalidInput(f"column {field.name!r}: a dictionary within {field.type} cannot be stored; cast it to its values")
+            to_storage(kind)
+            fields.append(pa.field(field.name, kind, nullable=True))
+        if not self.specification.unique:
+            fields.append(pa.field(ID, pa.binary(16), nullable=True))
+        return pa.schema(fields)
+
+    # -- one record -----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _in(self) -> dict[str, Converter]:
+        return {field.name: to_storage(field.type, document=field.name in self._documents) for field in self.arrow}
+
+    @cached_property
+    def _out(self) -> list[tuple[str, Converter | None]]:
+        return [(field.name, from_storage(field.type, document=field.name in self._documents)) for field in self.arrow]
+
+    def partial(self, record: Mapping[str, Any], *, store: str = "") -> dict[str, Any]:
+        """Return the storage values of the columns that a record gives. Raises ``SchemaMismatch`` naming the column."""
+        values = {}
+        for name, value in record.items():
+            if name == ID and not self.unique:
+                continue
+            if name not in self._in:
+                known = ", ".join(map(repr, self.arrow.names))
+                raise SchemaMismatch(f"store {store!r} has no column {name!r}; its columns are {known}", store=store, column=str(name))
+            values[name] = self._stored(name, value, store)
+        return values
+
+    def _stored(self, name: str, value: Any, store: str) -> Any:
+        try:
+            stored = self._in[name](value)
+        except InvalidInput as error:
+            raise SchemaMismatch(f"store {store!r}, column {name!r}: {error}", store=store, column=name) from None
+        if stored is None and not self.arrow.field(name).nullable:
+            raise SchemaMismatch(f"store {store!r}, column {name!r} may not be null; give a value", store=store, column=name)
+        if stored is not None and name in self.categories and not self._known(name, stored):
+            raise SchemaMismatch(f"store {store!r}, column {name!r}: {value!r} is none of its categories", store=store, column=name)
+        return stored
+
+    def _known(self, name: str, value: Any) -> bool:
+        return bool(pc.is_in(pa.scalar(value, self.categories[name].type), self.categories[name]).as_py())
+
+    def row(self, record: Mapping[str, Any], *, store: str = "") -> tuple[Any, ...]:
+        """Return a whole record as storage values in physical order; columns left out are null, if they may be."""
+        given = self.partial(record, store=store)
+        row = [given[name] if name in given else self._stored(name, None, store) for name in self.arrow.names]
+        return (*row,) if self.unique else (*row, record.get(ID))
+
+    def record(self, row: Sequence[Any]) -> dict[str, Any]:
+        """Return a row as Python values by column."""
+        return {name: value if make is None else make(value) for (name, make), value in zip(self._out, row, strict=False)}
+
+    def key(self, value: Any, *, partial: bool = False, store: str = "") -> tuple[Any, ...]:
+        """Return what a person typed for a key as storage values: one value, or a tuple of the key's fields.
+
+        In a store that is not unique the full key ends in ``_id``. ``partial`` allows fewer fields.
+        """
+        fields = value if isinstance(value, tuple) else (value,)
+        names = self.key_names if self.unique else (*self.key_names, ID)
+        if len(fields) > len(names) or (len(fields) < len(names) and not partial):
+            message = f"store {store!r}: the key has {len(names)} fields ({', '.join(names)}), {len(fields)} were given: {value!r}"
+            raise InvalidInput(message)
+        return tuple(field if name == ID else self._stored_key(name, field, store) for name, field in zip(names, fields, strict=False))
+
+    def _stored_key(self, name: str, value: Any, store: str) -> Any:
+        try:
+            return self._in[name](value)
+        except InvalidInput as error:
+            raise SchemaMismatch(f"store {store!r}, key column {name!r}: {error}", store=store, column=name) from None
+
+    def encode_key(self, stored: Sequence[Any]) -> bytes:
+        """Return the bytes of a full key given as storage values (with its ``_id`` where there is one)."""
+        if self.unique:
+            return self.codec.encode(stored)
+        return self.codec.encode(stored[:-1], stored[-1])
+
+    def public_key(self, stored: Sequence[Any]) -> Any:
+        """Return a key's storage values as Python values: a tuple, or the one value of a key of one field."""
+        makers = dict(self._out)
+        values = tuple(v if (make := makers.get(n)) is None else make(v) for n, v in zip(self.key_names, stored, strict=False))
+        values += tuple(stored[len(values) :])
+        return values[0] if len(values) == 1 else values
+
+    @cached_property
+    def _key_positions(self) -> list[int]:
+        return [self.arrow.get_field_index(name) for name in self.key_names]
+
+    def key_bytes(self, row: Sequence[Any]) -> bytes:
+        """Return the encoded key of a row."""
+        return self.codec.encode([row[i] for i in self._key_positions], b"" if self.unique else row[-1])
+
+    # -- many records ---------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _storage(self) -> Any:
+        return pa.schema([pa.field(field.name, storage_type(field.type)) for field in self.physical])
+
+    def batch(self, rows: Sequence[Sequence[Any]]) -> Any:
+        """Return rows of storage values as a record batch of physical columns."""
+        columns = list(zip(*rows, strict=True)) or [()] * len(self.physical)
+        arrays = [
+            pa.array(values, stored.type).cast(field.type)
+            for values, stored, field in zip(columns, self._storage, self.physical, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.physical)
+
+    def rows(self, batch: Any) -> list[tuple[Any, ...]]:
+        """Return a batch of physical columns as rows of storage values."""
+        columns = [batch.column(i).cast(field.type).to_pylist() for i, field in enumerate(self._storage)]
+        return list(zip(*columns, strict=True))
+
+    def keys(self, data: Any) -> Keys:
+        """Return the encoded keys of a batch or table of physical columns."""
+        ids = None if self.unique else _one(data.column(ID))
+        return self.codec.encode_columns([_one(data.column(name)) for name in self.key_names], ids)
+
+    def conform(self, table: Any, *, store: str = "", partial: bool = False) -> Any:
+        """Return a table in physical types, its columns in the schema's order.
+
+        Numbers widen; nothing is rounded or cut: what does not fit is refused naming the column. ``partial`` allows columns to be
+        absent, else they become null where they may be. Raises ``SchemaMismatch``.
+        """
+        for name in table.column_names:
+            if name not in self.arrow.names and not (name == ID and not self.unique):
+                known = ", ".join(map(repr, self.arrow.names))
+                raise SchemaMismatch(f"store {store!r} has no column {name!r}; its columns are {known}", store=store, column=name)
+        arrays, fields = [], []
+        for field in self.arrow:
+            physical = self.physical.field(field.name)
+            if field.name in table.column_names:
+                column = self._conformed(table.column(field.name), field, physical.type, store)
+            elif partial and field.name not in self.key_names:
+                continue
+            else:
+                column = pa.nulls(table.num_rows, physical.type)
+            if column.null_count and not field.nullable:
+                row = pc.index(column.is_null(), True).as_py()
+                message = f"store {store!r}, column {field.name!r} may not be null; row {row} is"
+                raise SchemaMismatch(message, store=store, column=field.name)
+            arrays.append(column)
+            fields.append(physical)
+        if ID in table.column_names:
+            arrays.append(table.column(ID).cast(pa.binary(16)))
+            fields.append(self.physical.field(ID))
+        return pa.table(arrays, schema=pa.schema(fields))
+
+    def _conformed(self, column: Any, field: Any, wanted: Any, store: str) -> Any:
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        kind = column.type
+        if kind != wanted:
+            if not _widens(kind, wanted):
+                message = f"store {store!r}, column {field.name!r}: {kind} does not fit {wanted}; cast the column before writing it"
+                raise SchemaMismatch(message, store=store, column=field.name)
+            try:
+                column = column.cast(wanted)
+            except pa.ArrowInvalid as error:
+                message = f"store {store!r}, column {field.name!r}: a value of type {kind} does not fit {wanted} ({error})"
+                raise SchemaMismatch(message, store=store, column=field.name) from None
+        if field.name in self.categories:
+            known = pc.or_(pc.is_in(column, self.categories[field.name]), column.is_null())
+            if not pc.all(known).as_py():
+                value = column.filter(pc.invert(known))[0].as_py()
+                message = f"store {store!r}, column {field.name!r}: {value!r} is none of its categories"
+                raise SchemaMismatch(message, store=store, column=field.name)
+        return column
+
+    def present(self, table: Any, columns: Sequence[str] | None = None) -> Any:
+        """Return a table of physical columns in the types that people see; ``columns`` chooses and orders them."""
+        arrays, fields = [], []
+        for name in self.arrow.names if columns is None else columns:
+            column = table.column(name)
+            if name in self.arrow.names:
+                field = self.arrow.field(name)
+                if pa.types.is_dictionary(field.type):
+                    column = self._encoded(column, name, field.type)
+            else:
+                field = table.schema.field(name)
+            arrays.append(column)
+            fields.append(field)
+        return pa.table(arrays, schema=pa.schema(fields)) if fields else table.select([])
+
+    def _encoded(self, column: Any, name: str, kind: Any) -> Any:
+        if name not in self.categories:
+            return column.dictionary_encode().cast(kind)
+        values = self.categories[name]
+        chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+        made = [pa.DictionaryArray.from_arrays(pc.index_in(c, values).cast(kind.index_type), values, ordered=kind.ordered) for c in chunks]
+        return pa.chunked_array(made, kind)
+
+
+def is_document(field: Any) -> bool:
+    """Say whether a column holds JSON documents."""
+    return bool(field.metadata) and field.metadata.get(b"sopnb") == b"json"
+
+
+def document(name: str, *, nullable: bool = True) -> Any:
+    """Return the field of a column of JSON documents."""
+    return pa.field(name, pa.string(), nullable=nullable, metadata=DOCUMENT)
+
+
+def _worded(name: str, word: Any, *, key: bool) -> Any:
+    if isinstance(word, pa.DataType):
+        return pa.field(name, word, nullable=not key)
+    text = str(word).strip()
+    required = text.endswith("!")
+    text = text.removesuffix("!").strip()
+    nullable = not (key or required)
+    if text == "json":
+        return document(name, nullable=nullable)
+    try:
+        return pa.field(name, _typed(text), nullable=nullable)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f'column {name!r}: {word!r} is no type; write "int64", "string", "timestamp[us, UTC]", "decimal128(10, 2)" or "json"'
+        raise InvalidInput(message) from error
+
+
+def _typed(text: str) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    head, bracket, rest = text.partition("[" if "[" in text else "(")
+    if not bracket:
+        return pa.type_for_alias(text)
+    arguments = [part.strip() for part in rest[:-1].split(",")]
+    if head == "timestamp":
+        return pa.timestamp(arguments[0], arguments[1].removeprefix("tz=") if len(arguments) > 1 else None)
+    if head in ("decimal", "decimal128"):
+        return pa.decimal128(*map(int, arguments))
+    if head == "list":
+        return pa.list_(_typed(rest[:-1].strip()))
+    if head == "binary":
+        return pa.binary(int(arguments[0]))
+    return pa.type_for_alias(text)
+
+
+def _widens(kind: Any, wanted: Any) -> bool:
+    """Say whether every value of ``kind`` that ``wanted`` can hold may be cast: a checked cast does the rest."""
+    t = pa.types
+    if t.is_null(kind):
+        return True
+    if t.is_integer(kind):
+        return bool(t.is_integer(wanted) or t.is_floating(wanted) or t.is_decimal(wanted))
+    if t.is_floating(kind):
+        return bool(t.is_floating(wanted) and wanted.bit_width >= kind.bit_width)
+    if t.is_decimal(kind):
+        return bool(t.is_decimal(wanted))
+    if t.is_timestamp(kind):
+        return bool(t.is_timestamp(wanted) and (kind.tz is None) == (wanted.tz is None))
+    for family in (t.is_date, t.is_time, t.is_duration):
+        if family(kind):
+            return bool(family(wanted))
+    texts = (t.is_string, t.is_large_string, t.is_string_view)
+    raw = (t.is_binary, t.is_large_binary, t.is_fixed_size_binary, t.is_binary_view)
+    for group in (texts, raw):
+        if any(is_one(kind) for is_one in group):
+            return any(is_one(wanted) for is_one in group)
+    return bool(t.is_nested(kind) and t.is_nested(wanted))
+
+
+def _holds_dictionary(kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        return True
+    return bool(pa.types.is_nested(kind)) and any(_holds_dictionary(kind.field(i).type) for i in range(kind.num_fields))
+
+
+def _one(column: Any) -> Any:
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    combined = column.combine_chunks()
+    return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined
+
+
+def _to_ipc(values: Any) -> bytes:
+    sink = pa.BufferOutputStream()
+    batch = pa.record_batch([values], names=["values"])
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _from_ipc(data: bytes) -> Any:
+    with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
+        return reader.read_all().column(0).combine_chunks()
