@@ -1,0 +1,1 @@
+"""Arrow to and from the frames of other libraries; knows nothing of databases."""
