@@ -50,6 +50,30 @@ def storage_type(kind: Any) -> Any:
     return kind
 
 
+def scalar_reader(kind: Any) -> Converter:
+    """Return what turns an Arrow scalar of this type into its storage value."""
+    if t.is_temporal(kind):
+        return lambda scalar: scalar.value
+    if t.is_nested(kind):
+        stored = storage_type(kind)
+        return lambda scalar: scalar.cast(stored).as_py()
+    return lambda scalar: scalar.as_py()
+
+
+def restorer(kind: Any) -> Converter | None:
+    """Return what turns a value that went through msgpack into the storage value that it was; None where they are the same."""
+    if t.is_decimal(kind):
+        return Decimal
+    if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
+        inner = restorer(kind.value_type)
+        return None if inner is None else lambda values: [None if v is None else inner(v) for v in values]
+    if t.is_struct(kind):
+        inners = {field.name: inner for field in kind if (inner := restorer(field.type)) is not None}
+        if inners:
+            return lambda value: {k: inners[k](v) if k in inners and v is not None else v for k, v in value.items()}
+    return None
+
+
 def zone(name: str) -> Any:
     """Return the time zone of a column."""
     if _OFFSET.fullmatch(name):

@@ -1,12 +1,14 @@
 """The payload of one commit, and its encoding (msgpack).
 
-A payload is ``[format, kinds, author, message, catalogue, changes, folds, tags]``:
+A payload is an array of the fields of ``Payload`` in their order:
 
 - ``kinds``: the parts that a reader must understand; one that it does not know is ``UnsupportedFormat``.
 - ``catalogue``: stores created, dropped, renamed.
 - ``changes``: per store the operations themselves (``ops``, decoded only when wanted) or a run blob that holds them.
 - ``folds``: layers replaced by one that says the same.
 - ``tags``: names given to a state (0 takes the name away).
+- ``collect``: from now on states before ``horizon`` may lose their blobs, and the ``fenced`` owners may commit no more.
+- ``gone``: blobs that were deleted.
 
 An operation is ``[op, key, delta, previous, row]``: ``previous`` is the seq of the row version that it replaces, 0 if there was
 none, and ``delta`` what it adds to the row count.
@@ -14,17 +16,16 @@ none, and ``delta`` what it adds to the row count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 
 from sopnb.errors import Corruption, UnsupportedFormat
+from sopnb.schema import Schema
 
 FORMAT = 1
-KNOWN = frozenset({"catalogue", "changes", "folds", "tags"})
+KNOWN = frozenset({"catalogue", "changes", "folds", "tags", "collect", "gone"})
 
 PUT, DELETE = 0, 1
 Operation = tuple[int, bytes, int, int, tuple[Any, ...] | None]
@@ -41,7 +42,10 @@ class CatalogueChange(msgspec.Struct, array_like=True, frozen=True):
 
 
 class StoreChange(msgspec.Struct, array_like=True, frozen=True):
-    """The changes of one store: its operations, or the run (``TreeRef.to_list()``) that holds them."""
+    """The changes of one store: ``count`` operations, or the run (a ``TreeRef`` as a list) that holds them.
+
+    ``inserted``, ``updated`` and ``deleted`` are what people are told; ``delta`` is what the row count grows by.
+    """
 
     store: int
     layout: int
@@ -50,6 +54,8 @@ class StoreChange(msgspec.Struct, array_like=True, frozen=True):
     inserted: int
     updated: int
     deleted: int
+    delta: int
+    count: int
     ops: bytes = b""
     run: list[Any] | None = None
 
@@ -64,6 +70,13 @@ class Fold(msgspec.Struct, array_like=True, frozen=True):
     run: list[Any] | None
 
 
+class Collect(msgspec.Struct, array_like=True, frozen=True):
+    """The oldest state that stays readable, and the owners that are dead."""
+
+    horizon: int
+    fenced: list[str]
+
+
 class Payload(msgspec.Struct, array_like=True, frozen=True):
     """One commit."""
 
@@ -75,6 +88,13 @@ class Payload(msgspec.Struct, array_like=True, frozen=True):
     changes: list[StoreChange] = []
     folds: list[Fold] = []
     tags: list[tuple[str, int]] = []
+    collect: Collect | None = None
+    gone: list[str] = []
+
+    @property
+    def upkeep(self) -> bool:
+        """Whether the commit only keeps the database in order and changes nothing that people see."""
+        return not (self.changes or self.catalogue or self.tags)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -105,36 +125,19 @@ def encode_operations(operations: Sequence[Operation]) -> bytes:
     return _encoder.encode(operations)
 
 
-def decode_operations(data: bytes, physical: pa.Schema) -> list[Operation]:
-    """Return operations with rows as storage tuples in the order of ``physical``."""
-    restore = row_restorer(physical)
-    return [(op, key, delta, previous, None if row is None else restore(row)) for op, key, delta, previous, row in _operations.decode(data)]
+def decode_operations(data: bytes, schema: Schema) -> list[Operation]:
+    """Return operations with rows as storage tuples in physical order."""
+    restored = schema.restored
+    return [(op, key, delta, previous, None if row is None else restored(row)) for op, key, delta, previous, row in _decoded(data)]
 
 
-def row_restorer(physical: pa.Schema) -> Callable[[Any], tuple[Any, ...]]:
-    """Return what turns a decoded row into a storage tuple: msgpack has no decimals, they travel as text."""
-    cures = [(i, cure) for i, field in enumerate(physical) if (cure := _cure(field.type)) is not None]
-    if not cures:
-        return tuple
-
-    def restore(row: Any) -> tuple[Any, ...]:
-        values = list(row)
-        for i, cure in cures:
-            if values[i] is not None:
-                values[i] = cure(values[i])
-        return tuple(values)
-
-    return restore
+def decode_keys(data: bytes) -> list[bytes]:
+    """Return only the keys of operations."""
+    return [operation[1] for operation in _decoded(data)]
 
 
-def _cure(kind: Any) -> Callable[[Any], Any] | None:
-    if pa.types.is_decimal(kind):
-        return Decimal
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        inner = _cure(kind.value_type)
-        return None if inner is None else lambda values: [None if v is None else inner(v) for v in values]
-    if pa.types.is_struct(kind):
-        cures = {field.name: cure for field in kind if (cure := _cure(field.type)) is not None}
-        if cures:
-            return lambda value: {k: cures[k](v) if k in cures and v is not None else v for k, v in value.items()}
-    return None
+def _decoded(data: bytes) -> list[tuple[int, bytes, int, int, Any]]:
+    try:
+        return _operations.decode(data)
+    except msgspec.DecodeError as error:
+        raise Corruption("commit", f"its operations cannot be decoded ({error})") from error

@@ -1,7 +1,7 @@
 """What orders a store, and how its keys become bytes and sorted rows."""
 
 from sopnb.index.encoding import KeyCodec, Keys, successor
-from sopnb.index.ordering import sort_indices
+from sopnb.index.ordering import arrange, sort_indices
 from sopnb.index.specification import IndexField, IndexSpecification
 
-__all__ = ["IndexField", "IndexSpecification", "KeyCodec", "Keys", "sort_indices", "successor"]
+__all__ = ["IndexField", "IndexSpecification", "KeyCodec", "Keys", "arrange", "sort_indices", "successor"]

@@ -23,6 +23,7 @@ Python values here are *storage values*: int for dates, times, timestamps and du
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -89,6 +90,38 @@ class Keys:
     def take(self, indices: Any) -> Keys:
         """Return the keys at these positions."""
         return Keys(self.array[indices], self.lengths[indices])
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Keys]) -> Keys:
+        """Return several vectors one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(np.concatenate(_alike(parts)), np.concatenate([part.lengths for part in parts]))
+
+    def search(self, bound: bytes) -> int:
+        """Return how many of these keys, ascending, lie before ``bound``, which may be any bytes."""
+        at = bisect_left(self.array, bound)
+        while at and self[at - 1] >= bound:  # numpy shows a key without the zeros at its end
+            at -= 1
+        return at
+
+    def match(self, keys: Keys) -> tuple[Any, Any]:
+        """Return (where each of ``keys`` stands among these, ascending; whether it is one of them)."""
+        mine, theirs = _alike([self, keys])
+        at = np.searchsorted(mine, theirs)
+        hit = at < len(mine)
+        hit[hit] = mine[at[hit]] == theirs[hit]
+        return at, hit
+
+
+def _alike(vectors: Sequence[Keys]) -> list[Any]:
+    """Return arrays of keys that compare with each other: all of Python bytes if one is."""
+    if len({vector.array.dtype == object for vector in vectors}) == 1:
+        return [vector.array for vector in vectors]
+    arrays = [np.empty(len(vector), object) for vector in vectors]
+    for array, vector in zip(arrays, vectors, strict=True):
+        array[:] = vector.tolist()
+    return arrays
 
 
 def successor(prefix: bytes) -> bytes | None:

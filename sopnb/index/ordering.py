@@ -27,34 +27,53 @@ def sort_indices(arrays: Sequence[Any], specification: IndexSpecification, ids: 
     >>> sort_indices([pa.array([3, 1, 2])], IndexSpecification.of("-a")).tolist()
     [0, 2, 1]
     """
+    return arrange(arrays, specification, ids)[0]
+
+
+def arrange(arrays: Sequence[Any], specification: IndexSpecification, ids: Any = None) -> tuple[Any, Any]:
+    """Return what ``sort_indices`` does, and for each row in that order whether it has the key of the row before (None: no row has)."""
     codes = [_codes(array, field) for array, field in zip(arrays, specification.fields, strict=True)]
     if ids is not None:
         codes.append(_text_codes(ids))
-    if _in_order(codes):
-        return None
+    in_order, tied = _in_order(codes)
+    if in_order:
+        return None, _repeats(tied)
     packed = _packed(codes)
     if packed is None:
-        return np.lexsort(codes[::-1])
+        order = np.lexsort(codes[::-1])
+        tied = np.ones(max(len(order) - 1, 0), bool)
+        for column in codes:
+            tied &= column[order[1:]] == column[order[:-1]]
+            if not tied.any():
+                break
+        return order, _repeats(tied)
     n = len(packed)
     bits = _bits(max(n - 1, 1))
     packed = (packed << np.uint64(bits)) | np.arange(n, dtype=np.uint64)
     packed.sort()
-    return (packed & np.uint64((1 << bits) - 1)).astype(np.int64)
+    order = (packed & np.uint64((1 << bits) - 1)).astype(np.int64)
+    packed >>= np.uint64(bits)
+    return order, _repeats(packed[1:] == packed[:-1])
+
+
+def _repeats(tied: Any) -> Any:
+    return np.concatenate([[False], tied]) if tied.any() else None
 
 
 def _bits(most: int) -> int:
     return int(most).bit_length()
 
 
-def _in_order(codes: Sequence[Any]) -> bool:
+def _in_order(codes: Sequence[Any]) -> tuple[bool, Any]:
+    """Return whether the rows ascend, and if they do, which of them repeat the one before."""
     tied = np.ones(max(len(codes[0]) - 1, 0), bool)
     for column in codes:
         if (tied & (column[1:] < column[:-1])).any():
-            return False
+            return False, tied
         tied &= column[1:] == column[:-1]
         if not tied.any():
             break
-    return True
+    return True, tied
 
 
 def _packed(codes: Sequence[Any]) -> Any:

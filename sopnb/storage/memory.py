@@ -22,6 +22,7 @@ class MemoryRegistry:
         self._commits: list[Commit] = []
         self._trimmed = 0
         self._time = 0
+        self._bytes = 0
         self._checkpoints: dict[int, bytes] = {}
         self._turn = threading.RLock()
         self._grown = threading.Condition()
@@ -61,6 +62,7 @@ class MemoryRegistry:
             time = self._time = max(self._clock.now(), self._time)
             new = [Commit(1, head + i, draft.id, time, bytes(draft.payload)) for i, draft in enumerate(drafts, 1)]
             self._commits.extend(new)
+            self._bytes += sum(len(commit.payload) for commit in new)
             self._grown.notify_all()
             return new
 
@@ -70,6 +72,8 @@ class MemoryRegistry:
             if not 0 < seq <= self.head().seq:
                 raise InvalidInput(f"a checkpoint at {seq} needs a commit of that number; the newest is {self.head().seq}")
             self._checkpoints[seq] = bytes(state)
+            newest = max(self._checkpoints)
+            self._bytes = sum(len(commit.payload) for commit in self._commits if commit.seq > newest)
 
     def checkpoints(self, at_or_before: int | None = None) -> Iterator[Checkpoint]:
         """Yield the checkpoints, newest first."""
@@ -92,8 +96,7 @@ class MemoryRegistry:
 
     def size(self) -> int:
         """Return the bytes of the commits beyond the newest checkpoint."""
-        newest = max(self._checkpoints, default=0)
-        return sum(len(commit.payload) for commit in self._commits if commit.seq > newest)
+        return self._bytes
 
     def close(self) -> None:
         """Do nothing: the memory goes with the object."""

@@ -1,0 +1,203 @@
+"""Writing a tree: sorted entries in, one blob of leaves and branches out, in memory bounded by a few leaves.
+
+A blob is ``[mark] [leaves, values out of line and branches as they are filled ...] [root] [mark]``; every extent begins at a multiple
+of 64 bytes. The mark at the end repeats where the root is, so a blob can be read without the record that names it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from xxhash import xxh3_64_intdigest
+
+from sopnb.engine import branch as branches
+from sopnb.engine import leaf as leaves
+from sopnb.engine.branch import Child, Extent
+from sopnb.engine.entries import Entries, concatenated
+from sopnb.engine.far import FarWriter, bytes_by_blob
+from sopnb.engine.statistics import statistics
+from sopnb.engine.tree import TreeRef, seed
+from sopnb.errors import InternalError
+from sopnb.protocols import Blobs
+from sopnb.schema import Schema
+from sopnb.settings import DatabaseSettings
+
+MAGIC = b"SOPBLOB1"
+MARK = struct.Struct("<8s16sQQQQ")
+"""Magic, database, then offset, length and checksum of the root (0 at the beginning of the blob), and a checksum of the mark."""
+ALIGNMENT = 64
+GATHERED = 16
+"""Leaves are cut from about this many leaves' worth of entries at a time."""
+
+Part = Entries | Child
+_encoder = msgspec.msgpack.Encoder()
+
+
+def write_tree(
+    blobs: Blobs, name: str, schema: Schema, settings: DatabaseSettings, parts: Iterable[Part], *, uuid: bytes, last: bytes | None = None
+) -> TreeRef | None:
+    """Write sorted parts as a tree in a new blob, durable before this returns; None if there are no entries at all.
+
+    A part is entries, or a leaf of another blob that the tree takes over as it is; ``last`` is the last key where the caller knows it
+    and the last part is such a leaf.
+    """
+    stream = iter(parts)
+    first = next((part for part in stream if isinstance(part, Child) or len(part)), None)
+    if first is None:
+        return None
+    builder = _Builder(name, schema, settings, uuid)
+    blobs.put(name, builder.chunks(_chain(first, stream)))
+    return builder.ref(last)
+
+
+def _chain(first: Part, rest: Iterator[Part]) -> Iterator[Part]:
+    yield first
+    yield from rest
+
+
+class _Builder:
+    def __init__(self, name: str, schema: Schema, settings: DatabaseSettings, uuid: bytes) -> None:
+        self._name, self._schema, self._settings, self._uuid = name, schema, settings, uuid
+        self._seed = seed(uuid, name)
+        self._at = 0
+        self._out: list[Any] = []
+        self._levels: list[list[Child]] = [[]]
+        self._sizes: list[int] = [0]
+        self._pending: list[Entries] = []
+        self._pending_bytes = 0
+        self._leaf_count = 0
+        self._live: dict[str, int] = {}
+        self._last = b""
+        self._top: Child | None = None
+        self._far = FarWriter(schema, settings.value_bytes, self._write_value)
+
+    # -- the blob -------------------------------------------------------------------------------------------------------------
+
+    def chunks(self, parts: Iterator[Part]) -> Iterator[Any]:
+        """Yield the bytes of the blob."""
+        self._emit(MARK.pack(MAGIC, self._uuid, 0, 0, 0, 0))
+        for part in parts:
+            if isinstance(part, Child):
+                self._settle()
+                self._add(part)
+            else:
+                self._take(part)
+            yield from self._flushed()
+        self._settle()
+        self._finish()
+        yield from self._flushed()
+
+    def ref(self, last: bytes | None) -> TreeRef:
+        """Return the name of the tree, after all chunks were taken."""
+        if self._top is None:
+            raise InternalError("a tree was named before it was finished", blob=self._name)
+        top = self._top
+        live = sorted(self._live.items())
+        return TreeRef(*top.extent, top.entries, top.delta, top.key, last or self._last, self._leaf_count, live)
+
+    def _flushed(self) -> Iterator[Any]:
+        out, self._out = self._out, []
+        return iter(out)
+
+    def _emit(self, data: Any) -> Extent:
+        """Append bytes at the next multiple of the alignment."""
+        gap = -self._at % ALIGNMENT
+        if gap:
+            self._out.append(bytes(gap))
+        extent = Extent(self._name, self._at + gap, len(data), int(xxh3_64_intdigest(data, self._seed)))
+        self._out.append(data)
+        self._at += gap + len(data)
+        return extent
+
+    def _write_value(self, value: bytes) -> Extent:
+        return self._emit(value)
+
+    # -- leaves ---------------------------------------------------------------------------------------------------------------
+
+    def _take(self, entries: Entries) -> None:
+        if not len(entries):
+            return
+        entries = self._far.extracted(entries)
+        self._pending.append(entries)
+        self._pending_bytes += entries.nbytes
+        if self._pending_bytes >= GATHERED * self._settings.leaf_bytes:
+            self._cut(final=False)
+
+    def _settle(self) -> None:
+        if self._pending:
+            self._cut(final=True)
+
+    def _cut(self, *, final: bool) -> None:
+        """Cut what is gathered into leaves; unless ``final``, keep the rest for the next one."""
+        entries = concatenated(self._pending)
+        self._pending, self._pending_bytes = [], 0
+        each = max(entries.nbytes // len(entries), 1)
+        rows = max(1, min(self._settings.leaf_bytes // each, self._settings.leaf_rows))
+        starts = list(range(0, len(entries), rows))
+        if final and len(starts) > 1 and len(entries) - starts[-1] < rows // 2:
+            starts[-1] = starts[-2] + (len(entries) - starts[-2]) // 2
+        elif not final and len(entries) - starts[-1] < rows:
+            kept = entries.slice(starts.pop(), len(entries))
+            self._pending, self._pending_bytes = [kept], kept.nbytes
+            entries = entries.slice(0, len(entries) - len(kept))
+        if starts:
+            self._write_leaves(entries, starts)
+
+    def _write_leaves(self, entries: Entries, starts: list[int]) -> None:
+        keys = self._schema.keys(entries.batch.take(pa.array([*starts, len(entries) - 1]))).tolist()
+        stats = statistics(entries.batch, starts)
+        deltas = np.add.reduceat(entries.deltas.astype(np.int64), starts)
+        for i, start in enumerate(starts):
+            part = entries.slice(start, starts[i + 1] if i + 1 < len(starts) else len(entries))
+            shape = leaves.shape(part)
+            extent = self._emit(leaves.encode(part, shape, self._schema))
+            values = bytes_by_blob(part.far) if shape.far else ()
+            self._add(Child(keys[i], extent, len(part), int(deltas[i]), shape, _encoder.encode(stats[i]), values))
+        self._last = keys[-1]
+
+    def _add(self, child: Child) -> None:
+        self._leaf_count += 1
+        self._need(child.extent.blob, child.extent.length)
+        for blob, size in child.values:
+            self._need(blob, size)
+        self._add_child(0, child)
+
+    def _need(self, blob: str, size: int) -> None:
+        self._live[blob] = self._live.get(blob, 0) + size
+
+    # -- branches -------------------------------------------------------------------------------------------------------------
+
+    def _add_child(self, level: int, child: Child) -> None:
+        if level == len(self._levels):
+            self._levels.append([])
+            self._sizes.append(0)
+        self._levels[level].append(child)
+        self._sizes[level] += len(child.key) + len(child.stats) + 40
+        if self._sizes[level] >= self._settings.branch_bytes and len(self._levels[level]) > 1:
+            self._close(level)
+
+    def _close(self, level: int) -> None:
+        """Write the branch that is being filled on this level, and name it on the next."""
+        children, self._levels[level], self._sizes[level] = self._levels[level], [], 0
+        extent = self._emit(branches.encode(level, children))
+        self._need(self._name, extent.length)
+        entries, delta = sum(c.entries for c in children), sum(c.delta for c in children)
+        self._add_child(level + 1, Child(children[0].key, extent, entries, delta))
+
+    def _finish(self) -> None:
+        level = 0
+        while True:
+            above = self._levels[level + 1] if level + 1 < len(self._levels) else []
+            if not above and len(self._levels[level]) == 1 and level:
+                break
+            if self._levels[level]:
+                self._close(level)
+            level += 1
+        self._top = top = self._levels[level][0]
+        mark = MARK.pack(MAGIC, self._uuid, *top.extent[1:], 0)[:-8]
+        self._emit(mark + struct.pack("<Q", xxh3_64_intdigest(mark, self._seed)))

@@ -1,0 +1,185 @@
+"""Writing many records at once: put in order, compared with what is there, in chunks; never a Python object per row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sopnb.engine.counts import Counts
+from sopnb.engine.entries import Entries
+from sopnb.engine.record import PUT
+from sopnb.errors import DuplicateKey, InvalidInput, KeyNotFound
+from sopnb.index import Keys, arrange
+
+if TYPE_CHECKING:
+    from sopnb.engine.storework import StoreWork
+
+Kind = Literal["insert", "upsert", "replace", "update"]
+OnError = Literal["raise", "report"]
+CHUNK = 131_072
+"""Rows that are compared and handed on at a time."""
+MOST_REJECTED = 1_000_000
+"""Rejected rows that are kept to be reported; more raise."""
+
+
+def with_ids(store: StoreWork, kind: Kind, table: pa.Table) -> pa.Table:
+    """Return the table with an ``_id`` for each new record of a store that is not unique."""
+    if store.schema.unique:
+        return table
+    if kind != "insert":
+        if "_id" not in table.column_names:
+            raise InvalidInput(f"store {store.name!r} is not unique: {kind} needs the _id of each record; use insert for new ones")
+        if kind == "upsert":
+            raise InvalidInput(f"store {store.name!r} is not unique: upsert is refused; use insert, or update with the full keys")
+        return table
+    if "_id" in table.column_names:
+        table = table.drop_columns(["_id"])
+    return table.append_column(pa.field("_id", pa.binary(16)), store.new_ids(table.num_rows))
+
+
+def sorted_keys(store: StoreWork, table: pa.Table) -> Keys:
+    """Return the encoded keys of a table's rows, ascending."""
+    if not table.num_rows:
+        return Keys.of([])
+    keys = store.schema.keys(table)
+    return keys.take(np.argsort(keys.array, kind="stable"))
+
+
+class BulkWriter:
+    """The records of one bulk write on their way into the drafts; ``counts`` is complete when ``entries`` is used up."""
+
+    def __init__(self, store: StoreWork, kind: Kind, table: pa.Table, on_error: OnError) -> None:
+        self._store, self._schema, self._kind, self._table, self._report = store, store.schema, kind, table, on_error == "report"
+        self._stack = store.stack
+        self._rejected: list[pa.Table] = []
+        self.counts = Counts()
+        arrays = [_one(table[name]) for name in self._schema.key_names]
+        ids = None if self._schema.unique else _one(table["_id"])
+        self._order, self._repeats = arrange(arrays, self._schema.specification, ids)
+        if self._repeats is not None and not self._report:
+            row = int(np.argmax(self._repeats))
+            key = self._schema.keys(self._chunk(row, row + 1))[0]
+            raise DuplicateKey(store.name, store.told(key), reason="is twice in the frame; drop one of them")
+
+    def entries(self) -> Iterator[Entries]:
+        """Yield the changes that the write makes, in key order."""
+        for start in range(0, self._table.num_rows, CHUNK):
+            stop = min(start + CHUNK, self._table.num_rows)
+            table = self._chunk(start, stop)
+            if self._repeats is not None:
+                table = self._without(table, self._repeats[start:stop], "the key is twice in the frame")
+            if table.num_rows:
+                yield self._compared(table)
+        if self._rejected:
+            rejected = pa.concat_tables(self._rejected)
+            self.counts += Counts(rejected=rejected)
+
+    def _chunk(self, start: int, stop: int) -> pa.Table:
+        if self._order is None:
+            return self._table.slice(start, stop - start)
+        return self._table.take(pa.array(self._order[start:stop]))
+
+    def _compared(self, table: pa.Table) -> Entries:
+        """Return the changes that these rows make to what the store holds."""
+        first, last = (self._schema.keys(table.slice(i, 1))[0] for i in (0, table.num_rows - 1))
+        if not self._stack.reaches(first, last):
+            if self._kind == "update":
+                self._store.reads.range(first, last + b"\0")
+                table = self._refused(table, np.ones(table.num_rows, bool))
+            self.counts += Counts(inserted=table.num_rows)
+            return self._put(self._completed(table, np.zeros(table.num_rows, bool), None), None, 1)
+        keys = self._schema.keys(table)
+        found = self._stack.find(keys)
+        there = found.there
+        wrong = there if self._kind == "insert" else ~there if self._kind == "update" else None
+        if wrong is not None and wrong.any():
+            self._store.reads.many(keys.take(np.flatnonzero(wrong)))
+            table = self._refused(table, wrong)
+            keys = keys.take(np.flatnonzero(~wrong))
+            found = self._stack.find(keys)
+            there = found.there
+        seqs = found.seq
+        if there.any():
+            old = pa.Table.from_batches([found.fetch(self._schema)])
+            table = self._completed(table, there, old)
+            changed = np.ones(len(there), bool)
+            changed[there] = differ(table.filter(pa.array(there)), old)
+            if not changed.all():
+                self._store.reads.many(keys.take(np.flatnonzero(~changed)))
+                self.counts += Counts(unchanged=int((~changed).sum()))
+                table, keys, there, seqs = (
+                    table.filter(pa.array(changed)),
+                    keys.take(np.flatnonzero(changed)),
+                    there[changed],
+                    seqs[changed],
+                )
+        else:
+            table = self._completed(table, there, None)
+        self._store.note(keys, seqs)
+        self.counts += Counts(inserted=int((~there).sum()), updated=int(there.sum()))
+        return self._put(table, keys, np.where(there, 0, 1).astype(np.int8))
+
+    def _put(self, table: pa.Table, keys: Keys | None, delta: Any) -> Entries:
+        batches = table.select(self._schema.physical.names).combine_chunks().to_batches()
+        batch = batches[0] if batches else self._schema.empty(self._schema.physical.names)
+        return Entries(batch, op=PUT, delta=delta, keys=keys)
+
+    def _completed(self, table: pa.Table, there: Any, old: pa.Table | None) -> pa.Table:
+        """Return the table with the columns that were left out: as they are for old rows, null for new ones."""
+        missing = [field for field in self._schema.physical if field.name not in table.column_names]
+        if not missing:
+            return table
+        where = np.cumsum(there) - 1
+        for column in missing:
+            if not there.all():
+                self._must_be_nullable(table, column.name, there)
+            values = pa.nulls(table.num_rows, column.type) if old is None else old[column.name].take(pa.array(where, mask=~there))
+            table = table.append_column(column, values)
+        return table
+
+    def _must_be_nullable(self, table: pa.Table, column: str, there: Any) -> None:
+        at = self._schema.arrow.get_field_index(column)
+        if at >= 0 and not self._schema.arrow.field(at).nullable:
+            key = self._store.told(self._schema.keys(table.slice(int(np.argmax(~there)), 1))[0])
+            raise InvalidInput(f"store {self._store.name!r}, column {column!r} may not be null, and key {key!r} is new; give the column")
+
+    def _refused(self, table: pa.Table, wrong: Any) -> pa.Table:
+        """Return the table without the wrong rows, which are reported, or raise for the first of them."""
+        if not self._report and wrong.any():
+            key = self._store.told(self._schema.keys(table.slice(int(np.argmax(wrong)), 1))[0])
+            raise DuplicateKey(self._store.name, key) if self._kind == "insert" else KeyNotFound(self._store.name, key)
+        return self._without(table, wrong, "the key is already there" if self._kind == "insert" else "no record has this key")
+
+    def _without(self, table: pa.Table, bad: Any, reason: str) -> pa.Table:
+        if not bad.any():
+            return table
+        refused = table.filter(pa.array(bad))
+        self._rejected.append(refused.append_column("_reason", pa.array([reason] * refused.num_rows, pa.string())))
+        if sum(part.num_rows for part in self._rejected) > MOST_REJECTED:
+            raise InvalidInput(f"store {self._store.name!r}: more than {MOST_REJECTED} rows are refused ({reason}); nothing was written")
+        return table.filter(pa.array(~bad))
+
+
+def differ(new: pa.Table, old: pa.Table) -> Any:
+    """Say for each row whether any column differs; null equals null, NaN equals NaN."""
+    differs = np.zeros(new.num_rows, bool)
+    for name in new.column_names:
+        a, b = _one(new[name]), _one(old[name])
+        if pa.types.is_nested(a.type):
+            differs |= np.array([x != y for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True)], bool)
+            continue
+        both = pc.and_(pc.is_null(a), pc.is_null(b))
+        same = pc.or_(pc.fill_null(pc.equal(a, b), False), both)
+        if pa.types.is_floating(a.type):
+            same = pc.or_(same, pc.fill_null(pc.and_(pc.is_nan(a), pc.is_nan(b)), False))
+        differs |= ~same.to_numpy(zero_copy_only=False)
+    return differs
+
+
+def _one(column: Any) -> Any:
+    combined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) and combined.num_chunks else combined

@@ -1,0 +1,112 @@
+"""The integrity check: read everything that a state names, and compare it with what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+
+from sopnb.engine.layer import Layer
+from sopnb.engine.record import DELETE
+from sopnb.engine.state import State, StoreState
+from sopnb.engine.tree import Tree
+from sopnb.errors import Corruption, HistoryGone, StorageError
+from sopnb.protocols import Blobs, Pins
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: ``store`` and ``where`` say where, ``what`` says what."""
+
+    store: str
+    where: str
+    what: str
+
+
+class Report(Sequence[Problem]):
+    """What a check found: a sequence of problems; ``ok`` if there is none."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self._problems = tuple(problems)
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing is wrong."""
+        return not self._problems
+
+    @overload
+    def __getitem__(self, index: int) -> Problem: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Problem]: ...
+    def __getitem__(self, index: int | slice) -> Problem | Sequence[Problem]:
+        return self._problems[index]
+
+    def __len__(self) -> int:
+        return len(self._problems)
+
+    def __repr__(self) -> str:
+        return "check: nothing is wrong" if self.ok else "check:\n" + "\n".join(f"  {p.store}: {p.where}: {p.what}" for p in self)
+
+
+def check_database(state: State, blobs: Blobs, pins: Pins) -> Report:
+    """Read every layer of every store, and look at every blob: order, counts, separators, checksums, orphans, missing blobs."""
+    problems = [problem for store in state.stores.values() for problem in _store(store)]
+    return Report([*problems, *_blobs(state, blobs, pins)])
+
+
+def _blobs(state: State, blobs: Blobs, pins: Pins) -> Iterator[Problem]:
+    there = dict(blobs.names())
+    needed = {blob for store in state.by_id.values() for blob in store.blobs}
+    for blob in sorted(needed - there.keys()):
+        yield Problem("", f"blob {blob}", "it is missing")
+    for blob in sorted(needed ^ state.live.keys()):
+        yield Problem("", f"blob {blob}", "the list of live blobs and the stores disagree about it")
+    for blob in sorted(there.keys() - state.live.keys() - state.dropped.keys()):
+        owner = blob.partition("-")[0]
+        if owner in state.fenced and not pins.alive(owner):
+            yield Problem("", f"blob {blob}", "no commit names it and its owner is gone; compact() removes it")
+
+
+def _store(store: StoreState) -> Iterator[Problem]:
+    for below, above in zip(store.parts, store.parts[1:], strict=False):
+        if above.lo < below.hi:
+            yield Problem(store.name, f"layers ({below.lo}, {below.hi}] and ({above.lo}, {above.hi}]", "their commits overlap")
+    try:
+        for layer in store.parts:
+            yield from _layer(store, layer)
+        rows = sum(len(part) for part in store.stack.scan())
+    except (Corruption, StorageError, HistoryGone) as error:
+        yield Problem(store.name, "records", str(error))
+        return
+    if rows != store.rows:
+        yield Problem(store.name, "counts", f"{rows} records are there, the counts say {store.rows}")
+
+
+def _layer(store: StoreState, layer: Layer) -> Iterator[Problem]:
+    where = f"layer ({layer.lo}, {layer.hi}]"
+    entries = delta = 0
+    last: bytes | None = None
+    for piece in layer.pieces(b"", None):
+        part = piece.load()
+        keys = part.keys(store.schema)
+        if not len(keys):
+            yield Problem(store.name, where, "a leaf is empty")
+            continue
+        if keys[0] != piece.first:
+            yield Problem(store.name, where, f"a separator says {piece.first!r}, its leaf begins with {keys[0]!r}")
+        out_of_order = (keys.array[1:] <= keys.array[:-1]).any() or (last is not None and keys[0] <= last)
+        if out_of_order or (piece.stop is not None and keys[len(keys) - 1] >= piece.stop):
+            yield Problem(store.name, where, f"keys are out of order near {keys[0]!r}")
+        if np.any(part.seqs > layer.hi) or np.any(part.seqs < 1):
+            yield Problem(store.name, where, "a record is newer than its layer")
+        if np.any((part.ops == DELETE) & (part.deltas > 0)):
+            yield Problem(store.name, where, "a deletion adds to the count")
+        if part.far is not None:
+            store.reader.far.resolved(part, store.schema)
+        entries, delta, last = entries + len(part), delta + int(np.sum(part.deltas, dtype=np.int64)), keys[len(keys) - 1]
+    if delta != layer.delta or (isinstance(layer, Tree) and entries != layer.entries):
+        yield Problem(store.name, where, f"{entries} entries add {delta}; the root says {layer.entries} add {layer.delta}")
+    if isinstance(layer, Tree) and last is not None and layer.span != (layer.ref.first, last):
+        yield Problem(store.name, where, f"its last key is {last!r}; the root says {layer.span[1]!r}")

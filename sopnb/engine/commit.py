@@ -1,0 +1,196 @@
+"""Committing: transactions of several threads become one append.
+
+Threads queue; the first to get hold of the lead takes all that wait, compares each with the commits since its snapshot and with those
+taken before it, and appends them together, so they share one sync. What takes long to compare is compared before the turn. However
+the lead ends, every member has an answer: committed, refused, or unknown if it was written and not answered.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from sopnb.engine import record
+from sopnb.engine.conflict import Past
+from sopnb.engine.record import Payload
+from sopnb.errors import CommitUnknown, Conflict, SeqTaken
+from sopnb.protocols import Backend, Commit, Draft, transaction_id
+
+Validation = Callable[[Sequence[Past]], None]
+MOST_TOGETHER = 4 * 1024 * 1024
+"""Members whose payloads take more bytes than this wait for the next append."""
+LOSSES = 3
+"""After so many times that others were quicker, the comparison is finished within the turn."""
+
+
+class History(Protocol):
+    """What a committer needs of the engine."""
+
+    def refresh(self) -> int:
+        """Apply what others committed and return the newest seq."""
+
+    def since(self, seq: int) -> Sequence[Past]:
+        """Return the commits after ``seq``. Raises ``Conflict`` if they are no longer kept."""
+
+    def applied(self, commit: Commit, payload: Payload) -> None:
+        """Take a commit of this process that is durable."""
+
+    def fenced(self) -> bool:
+        """Whether this engine was taken for dead and may commit no more."""
+
+
+class Member:
+    """One transaction that waits to be committed. ``seq`` or ``error`` is set when ``done``."""
+
+    def __init__(self, payload: Payload, snapshot: int, validation: Validation, id: bytes) -> None:
+        self.payload, self.checked, self.validation = payload, snapshot, validation
+        self.draft = Draft(id, record.encode(payload))
+        self.seq = 0
+        self.error: BaseException | None = None
+        self.taken = False
+        self.done = False
+
+    def compare(self, past: Sequence[Past]) -> None:
+        """Validate against commits that were not looked at yet."""
+        new = [commit for commit in past if commit.seq > self.checked]
+        self.validation(new)
+        if new:
+            self.checked = new[-1].seq
+
+    def settle(self, seq: int = 0, error: BaseException | None = None) -> None:
+        """Give the answer."""
+        self.seq, self.error, self.done = seq, error, True
+
+
+class Committer:
+    """Takes members from any thread and appends them in groups."""
+
+    def __init__(self, backend: Backend, history: History, timeout: float) -> None:
+        self._backend, self._history, self._timeout = backend, history, timeout
+        self._mutex = threading.Lock()
+        self._lead = threading.Lock()
+        self._queue: deque[Member] = deque()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: the threads that held the locks are not there."""
+        self._mutex, self._lead, self._queue = threading.Lock(), threading.Lock(), deque()
+
+    def commit(self, payload: Payload, snapshot: int, validation: Validation) -> int:
+        """Commit and return the seq. Raises ``Conflict``, ``Timeout``, ``StorageError`` (nothing written) or ``CommitUnknown``."""
+        member = Member(payload, snapshot, validation, self._backend.clock.new_id(8))
+        with self._mutex:
+            self._queue.append(member)
+        try:
+            while not member.done:
+                with self._lead:
+                    if not member.done:
+                        self._lead_group()
+        except BaseException as error:
+            self._interrupted(member, error)
+            raise
+        if member.error is not None:
+            raise member.error
+        return member.seq
+
+    def _interrupted(self, member: Member, error: BaseException) -> None:
+        """Withdraw a member that still waits, or learn what became of it and say so in the error."""
+        with self._mutex:
+            if member in self._queue:
+                self._queue.remove(member)
+        if member.taken:
+            with self._lead:  # whoever leads has given every member its answer when it lets go
+                pass
+            told = f"commit {member.seq} is durable" if member.seq else f"the commit is not made: {member.error!r}"
+            error.add_note(told)
+
+    # -- leading --------------------------------------------------------------------------------------------------------------
+
+    def _take(self) -> list[Member]:
+        members: list[Member] = []
+        size = 0
+        with self._mutex:
+            while self._queue and (not members or size < MOST_TOGETHER):
+                member = self._queue.popleft()
+                member.taken = True
+                size += len(member.draft.payload)
+                members.append(member)
+        return members
+
+    def _lead_group(self) -> None:
+        members = self._take()
+        try:
+            for losses in range(LOSSES + 1):
+                self._compare(members)
+                if self._append(members, patient=losses < LOSSES):
+                    return
+        except Exception as error:
+            for member in members:
+                if not member.done:
+                    member.settle(error=error)
+        finally:
+            for member in members:
+                if not member.done:
+                    member.settle(error=Conflict("it was interrupted before it was written"))
+
+    def _compare(self, members: Sequence[Member]) -> None:
+        """Compare with what is known before taking the turn."""
+        newest = self._history.refresh()
+        for member in members:
+            if not member.done and member.checked < newest:
+                self._judged(member, self._history.since(member.checked))
+
+    def _append(self, members: Sequence[Member], *, patient: bool) -> bool:
+        """Compare with the rest and append, within the turn; False if the rest should be compared outside, or another was quicker."""
+        waiting = [member for member in members if not member.done]
+        if not waiting:
+            return True
+        with self._backend.registry.turn(self._timeout):
+            after = self._history.refresh()
+            if self._history.fenced():
+                raise Conflict("this process was taken for dead; open the database again")
+            rest = self._history.since(min(member.checked for member in waiting))
+            if patient and any(past.heavy for past in rest):
+                return False
+            group: list[Past] = []
+            for member in waiting:
+                self._judged(member, [*rest, *group])
+                if not member.done:
+                    group.append(Past(after + len(group) + 1, member.payload))
+            return self._written([member for member in waiting if not member.done], after)
+
+    def _judged(self, member: Member, past: Sequence[Past]) -> None:
+        try:
+            member.compare(past)
+        except Exception as error:
+            member.settle(error=error)
+
+    def _written(self, members: Sequence[Member], after: int) -> bool:
+        if not members:
+            return True
+        registry = self._backend.registry
+        try:
+            commits = registry.append([member.draft for member in members], after)
+        except SeqTaken:
+            return False
+        except CommitUnknown as error:
+            self._unknown(members, after, error.epoch, error.reason)
+            return True
+        except Exception as error:
+            for member in members:
+                member.settle(error=error)
+            return True
+        except BaseException:
+            self._unknown(members, after, registry.head().epoch, "it was interrupted while it was written")
+            raise
+        for member, commit in zip(members, commits, strict=True):
+            member.settle(commit.seq)
+        for member, commit in zip(members, commits, strict=True):
+            self._history.applied(commit, member.payload)
+        return True
+
+    def _unknown(self, members: Sequence[Member], after: int, epoch: int, reason: str) -> None:
+        for i, member in enumerate(members, after + 1):
+            txid = transaction_id(epoch, i, member.draft.id)
+            member.settle(error=CommitUnknown(txid, epoch=epoch, seq=i, reason=reason))

@@ -1,0 +1,123 @@
+"""When two commits disturb each other.
+
+A transaction may commit if nothing that it read or wrote was changed by a commit after its snapshot. Writing a key counts as reading
+it. Upkeep changes no record and disturbs nobody but a fold of the same layers; a change of layout disturbs every user of the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from sopnb.engine import record
+from sopnb.engine.layer import Layer
+from sopnb.engine.record import Payload, StoreChange
+from sopnb.engine.state import tree_ref
+from sopnb.engine.storework import StoreWork
+from sopnb.engine.tree import Tree
+from sopnb.engine.work import Work
+from sopnb.errors import Conflict
+
+HEAVY = 1000
+"""A change of more operations than this, or of a run, is compared before the turn, not within it."""
+
+
+class Past:
+    """A commit that a transaction is compared with; what is decoded for one comparison is kept for the next."""
+
+    def __init__(self, seq: int, payload: Payload) -> None:
+        self.seq, self.payload = seq, payload
+
+    @property
+    def heavy(self) -> bool:
+        """Whether comparing takes so long that it should not be done within the turn."""
+        return any(change.run is not None or change.count > HEAVY for change in self.payload.changes)
+
+    @property
+    def nbytes(self) -> int:
+        """About how many bytes it takes."""
+        return 500 + sum(3 * len(change.ops) for change in self.payload.changes)
+
+    @cached_property
+    def keys(self) -> dict[int, list[bytes]]:
+        """The keys that inline operations change, ascending, by store."""
+        return {c.store: record.decode_keys(c.ops) for c in self.payload.changes if c.run is None}
+
+
+def validate(work: Work, since: Iterable[Past]) -> None:
+    """Raise ``Conflict`` naming store and key if one of the commits after the snapshot disturbs ``work``."""
+    drafts = {store.id: store for store in work.drafts()}
+    for past in since:
+        for change in past.payload.catalogue:
+            store = drafts.get(change.store)
+            if store is not None and change.kind != "rename":
+                raise Conflict(f"the store was changed by {change.kind!r}", store=store.name, seq=past.seq)
+            if store is not None and work.catalogue:
+                raise Conflict("the store was renamed", store=store.name, seq=past.seq)
+            if change.name in work.names_read or (change.kind != "rename" and "" in work.names_read):
+                raise Conflict(f"the catalogue entry was changed by {change.kind!r}", store=change.name, seq=past.seq)
+        for tag, _ in past.payload.tags:
+            if any(tag == mine for mine, _ in work.tags):
+                raise Conflict(f"the tag {tag!r} was changed", seq=past.seq)
+        for store_change in past.payload.changes:
+            store = drafts.get(store_change.store)
+            if store is None:
+                continue
+            if store_change.layout != store.base.layout:
+                raise Conflict("the store has another layout now", store=store.name, seq=past.seq)
+            if store_change.run is None:
+                _against_keys(store, past.keys[store_change.store], past.seq, checked=work.mode != "unchecked")
+            else:
+                _against_run(store, store_change, past.seq, checked=work.mode != "unchecked")
+
+
+def _against_keys(store: StoreWork, keys: list[bytes], seq: int, *, checked: bool) -> None:
+    if checked and (key := store.reads.touched(keys)) is not None:
+        raise Conflict("what was read has been changed", store=store.name, key=_told(store, key), seq=seq)
+    if (key := store.written(keys)) is not None:
+        raise Conflict("the record was changed", store=store.name, key=_told(store, key), seq=seq)
+
+
+def _against_run(store: StoreWork, change: StoreChange, seq: int, *, checked: bool) -> None:
+    run = Tree(tree_ref(change.run or []), seq - 1, seq, store.schema, store.work.room.reader)
+    if checked:
+        for lo, hi in store.reads.ranges:
+            key = _any_between(run, max(lo, change.first), hi, store)
+            if key is not None:
+                raise Conflict("a range that was read has been changed", store=store.name, key=_told(store, key), seq=seq)
+        for key in store.reads.points:
+            if change.first <= key <= change.last and run.get(key) is not None:
+                raise Conflict("the record was changed", store=store.name, key=_told(store, key), seq=seq)
+        for vector in store.reads.bulk:
+            for group in run.find(vector):
+                raise Conflict("the record was changed", store=store.name, key=_told(store, vector[int(group.where[0])]), seq=seq)
+    _bulk_against_bulk(store, store.drafts(), run, change, seq)
+
+
+def _any_between(run: Tree, lo: bytes, hi: bytes | None, store: StoreWork) -> bytes | None:
+    """Return a key of the run in ``[lo, hi)``, or None."""
+    for piece in run.pieces(lo, hi):
+        if piece.first >= lo:
+            return piece.first if hi is None or piece.first < hi else None
+        keys = piece.load().keys(store.schema)
+        at = keys.search(lo)
+        if at < len(keys):
+            return keys[at] if hi is None or keys[at] < hi else None
+    return None
+
+
+def _bulk_against_bulk(store: StoreWork, layers: Sequence[Layer], run: Tree, change: StoreChange, seq: int) -> None:
+    for layer in layers:
+        if not layer.entries or layer.span[1] < change.first or layer.span[0] > change.last:
+            continue
+        for piece in layer.pieces(change.first, change.last + b"\0"):
+            keys = piece.load().keys(store.schema)
+            for group in run.find(keys):
+                raise Conflict("the record was changed", store=store.name, key=_told(store, keys[int(group.where[0])]), seq=seq)
+
+
+def _told(store: StoreWork, key: bytes) -> object:
+    try:
+        return store.told(key)
+    except (ValueError, IndexError):  # the bound of a range may be a piece of a key
+        return key

@@ -1,0 +1,147 @@
+"""Folding: neighbouring layers of a store become one that says the same.
+
+A fold changes no record. It is an ordinary commit that conflicts with nobody but another fold, and a leaf that nothing changed is
+named by the new tree rather than written again, unless most of its blob is no longer needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sopnb.engine import far
+from sopnb.engine.builder import Part
+from sopnb.engine.conflict import Past
+from sopnb.engine.entries import Entries
+from sopnb.engine.layer import Layer, Piece
+from sopnb.engine.merge import loaded, merged
+from sopnb.engine.record import Fold
+from sopnb.engine.state import Live, StoreState, tree_data
+from sopnb.engine.tree import TreeReader, TreeRef
+from sopnb.errors import Conflict
+from sopnb.settings import DatabaseSettings
+
+SPARSE = 4
+"""A leaf with less than this part of the rows of a full one is written again rather than named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The layers of one store that are to become one; ``bottom`` if nothing lies below them."""
+
+    store: StoreState
+    layers: tuple[Layer, ...]
+    bottom: bool
+
+    @property
+    def lo(self) -> int:
+        """The fold replaces the changes after this commit."""
+        return self.layers[0].lo
+
+    @property
+    def hi(self) -> int:
+        """The newest commit whose changes it replaces."""
+        return self.layers[-1].hi
+
+    @property
+    def entries(self) -> int:
+        """How many entries are read, at most."""
+        return sum(layer.entries for layer in self.layers)
+
+
+def whole(store: StoreState) -> Plan | None:
+    """Return the plan that leaves one layer at most; None if there is nothing to do."""
+    parts = store.parts
+    if not parts or (len(parts) == 1 and not store.tail.operations and parts[0] in store.trees and not _sparse_tree(parts[0])):
+        return None
+    return Plan(store, parts, bottom=True)
+
+
+def _sparse_tree(layer: Layer) -> bool:
+    return layer.entries != layer.delta
+
+
+def due(store: StoreState, settings: DatabaseSettings) -> Plan | None:
+    """Return what the limits of the settings ask for; None if they are kept.
+
+    A long tail becomes a run; a run joins its older neighbour while that is not ``run_ratio`` times as large; and when what lies over
+    the base is ``base_share`` of it, everything becomes the base.
+    """
+    tail_due = store.tail.operations > settings.tail_rows or store.tail.bytes > settings.tail_bytes
+    parts = store.parts if tail_due else store.layers
+    if not parts:
+        return None
+    sizes = [max(layer.entries, 1) for layer in parts]
+    if len(parts) > 1 and sum(sizes[1:]) >= settings.base_share * sizes[0]:
+        return Plan(store, parts, bottom=True)
+    start, size = len(parts) - 1, sizes[-1]
+    crowded = len(parts) >= settings.run_limit
+    while start > 1 and (sizes[start - 1] < settings.run_ratio * size or (crowded and start == len(parts) - 1)):
+        start -= 1
+        size += sizes[start]
+    if len(parts) - start < 2 and not tail_due:
+        return None
+    return Plan(store, parts[start:], bottom=start == 0)
+
+
+def folded(
+    plan: Plan,
+    reader: TreeReader,
+    settings: DatabaseSettings,
+    live: Mapping[str, Live],
+    progress: Callable[[int], object],
+) -> Iterator[Part]:
+    """Yield what the plan's one tree holds."""
+    store = plan.store
+    stale = {blob for blob, size in store.blobs.items() if blob in live and 2 * size < live[blob].size}
+    waiting: Entries | Piece | None = None
+    for part in merged(plan.layers, store.schema):
+        if waiting is not None:
+            yield _named_or_loaded(waiting, plan, reader, settings, stale)
+        progress(len(part) if isinstance(part, Entries) else part.leaf[1].entries[part.leaf[2]] if part.leaf else 0)
+        waiting = part
+    if waiting is not None:  # the last part is always loaded, so the tree knows its last key
+        yield _loaded(waiting, plan, reader, stale)
+
+
+def _named_or_loaded(part: Entries | Piece, plan: Plan, reader: TreeReader, settings: DatabaseSettings, stale: set[str]) -> Part:
+    if isinstance(part, Piece) and part.leaf is not None:
+        tree, branch, i = part.leaf
+        child = tree.child(branch, i)
+        shape = child.shape
+        old = child.extent.blob in stale or any(blob in stale for blob, _ in child.values)
+        full = child.extent.length * SPARSE >= settings.leaf_bytes or child.entries * SPARSE >= settings.leaf_rows
+        if not old and full and (not plan.bottom or (shape.op == 0 and shape.delta == 1)):
+            return child  # type: ignore[no-any-return]
+    return _loaded(part, plan, reader, stale)
+
+
+def _loaded(part: Entries | Piece, plan: Plan, reader: TreeReader, stale: set[str]) -> Entries:
+    entries = loaded(part)
+    if entries.far is not None and stale and any(blob in stale for blob, _ in far.bytes_by_blob(entries.far)):
+        entries = reader.far.resolved(entries, plan.store.schema)
+    if plan.bottom:
+        entries = entries.live()
+        entries = Entries(entries.batch, op=0, seq=entries.seq, delta=1, far=entries.far, keys=entries._keys)
+    return entries
+
+
+def record_of(plan: Plan, ref: TreeRef | None) -> Fold:
+    """Return what the commit says of the fold."""
+    return Fold(plan.store.id, plan.store.layout, plan.lo, plan.hi, tree_data(ref))
+
+
+def validation(plan: Plan) -> Callable[[Sequence[Past]], None]:
+    """Return what raises ``Conflict`` if a commit after the plan's state changed the layers that it replaces."""
+    sealing = plan.hi > plan.store.tail.lo and bool(plan.store.tail.operations)
+
+    def validate(since: Sequence[Past]) -> None:
+        for past in since:
+            if any(fold.store == plan.store.id for fold in past.payload.folds):
+                raise Conflict("its layers were folded by another", store=plan.store.name, seq=past.seq)
+            if sealing and any(change.store == plan.store.id and change.run is not None for change in past.payload.changes):
+                raise Conflict("its tail was sealed by a large commit", store=plan.store.name, seq=past.seq)
+            if any(change.store == plan.store.id and change.kind == "drop" for change in past.payload.catalogue):
+                raise Conflict("it was dropped", store=plan.store.name, seq=past.seq)
+
+    return validate

@@ -1,0 +1,174 @@
+"""A store's layers as one order: what the newest of them says of each key.
+
+Row counts and positions are sums over the layers, so they are exact however much is unfolded: the rank of a key is what all deltas
+before it add up to, and the key at a position is found by narrowing the key space layer by layer until a few entries remain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sopnb.engine.entries import Entries, Entry
+from sopnb.engine.far import FarReader
+from sopnb.engine.layer import Group, Layer
+from sopnb.engine.merge import loaded, merged
+from sopnb.engine.record import DELETE
+from sopnb.index import Keys
+from sopnb.schema import Schema
+
+
+@dataclass
+class Found:
+    """What a bulk look-up found. ``seq`` holds for each key the commit that wrote its record, 0 where there is none."""
+
+    seq: Any
+    groups: list[Group] = field(default_factory=list)
+    far: FarReader | None = None
+
+    @property
+    def there(self) -> Any:
+        """For each key, whether there is a record."""
+        return self.seq != 0
+
+    def fetch(self, schema: Schema, columns: Sequence[str] | None = None) -> pa.RecordBatch:
+        """Return the records that are there, in the order of their keys."""
+        names = schema.physical.names if columns is None else list(columns)
+        batches, wheres = [], []
+        for group in self.groups:
+            entries = group.entries.select(names)
+            taken = entries if len(group.rows) == len(entries) else entries.take(group.rows)
+            if taken.far is not None and self.far is not None:
+                taken = self.far.resolved(taken, schema)
+            batches.append(taken.batch)
+            wheres.append(group.where)
+        if not batches:
+            return schema.empty(names)
+        batch = pa.concat_batches(batches)
+        if len(batches) == 1:
+            return batch
+        where = np.concatenate(wheres)
+        order = np.argsort(where, kind="stable")
+        return batch if (order == np.arange(len(order))).all() else batch.take(pa.array(order))
+
+
+class Stack:
+    """Layers, oldest first, over disjoint and ascending ranges of commits. ``hold`` keeps them readable as long as this object lives."""
+
+    def __init__(self, layers: Sequence[Layer], schema: Schema, far: FarReader | None = None, hold: object = None) -> None:
+        self.layers = tuple(layer for layer in layers if layer.entries)
+        self.schema, self._far, self._hold = schema, far, hold
+        self._newest_first = self.layers[::-1]
+
+    @property
+    def rows(self) -> int:
+        """How many records there are."""
+        return sum(layer.delta for layer in self.layers)
+
+    # -- by key ---------------------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Entry | None:
+        """Return the record of a key, or None."""
+        for layer in self._newest_first:
+            entry = layer.get(key)
+            if entry is not None:
+                return None if entry.op == DELETE else entry
+        return None
+
+    def find(self, keys: Keys) -> Found:
+        """Find many keys, ascending and each once."""
+        seq = np.zeros(len(keys), np.int64)
+        groups: list[Group] = []
+        rest = np.arange(len(keys))
+        for layer in self._newest_first:
+            if not len(rest):
+                break
+            gone = np.zeros(len(keys), bool)
+            for group in layer.find(keys if len(rest) == len(keys) else keys.take(rest)):
+                where = rest[group.where]
+                gone[where] = True
+                live = group.entries.ops[group.rows] != DELETE
+                kept = Group(where[live], group.entries, group.rows[live])
+                seq[kept.where] = group.entries.seqs[kept.rows]
+                if len(kept.where):
+                    groups.append(kept)
+            rest = rest[~gone[rest]]
+        return Found(seq, groups, self._far)
+
+    def first(self, lo: bytes = b"", hi: bytes | None = None) -> tuple[bytes, Entry] | None:
+        """Return the first record of a key range and its key."""
+        for entries in self.scan(lo, hi):
+            return self._one(entries, 0)
+        return None
+
+    def last(self, lo: bytes = b"", hi: bytes | None = None) -> tuple[bytes, Entry] | None:
+        """Return the last record of a key range and its key."""
+        for entries in self.scan(lo, hi, reverse=True):
+            return self._one(entries, len(entries) - 1)
+        return None
+
+    def _one(self, entries: Entries, at: int) -> tuple[bytes, Entry]:
+        one = entries.slice(at, at + 1)
+        (row,) = self.schema.rows(one.batch)
+        return self.schema.key_bytes(row), Entry(0, int(one.seqs[0]), int(one.deltas[0]), row)
+
+    def reaches(self, first: bytes, last: bytes) -> bool:
+        """Say whether any layer may hold keys between these two; False is certain."""
+        return any(layer.span[0] <= last and first <= layer.span[1] for layer in self.layers)
+
+    # -- by range -------------------------------------------------------------------------------------------------------------
+
+    def scan(self, lo: bytes = b"", hi: bytes | None = None, *, reverse: bool = False, columns: Sequence[str] | None = None
+             ) -> Iterator[Entries]:  # fmt: skip
+        """Yield the records of ``[lo, hi)``; each part ascending, the parts themselves descending with ``reverse``."""
+        names = self.schema.physical.names if columns is None else columns
+        for part in merged(self.layers, self.schema, lo, hi, columns=columns, reverse=reverse):
+            entries = loaded(part, names).live()
+            if len(entries):
+                yield entries if entries.far is None or self._far is None else self._far.resolved(entries, self.schema)
+
+    def count(self, lo: bytes = b"", hi: bytes | None = None) -> int:
+        """Return how many records a key range holds."""
+        return max(self.rank(hi) - self.rank(lo), 0)
+
+    # -- by position ----------------------------------------------------------------------------------------------------------
+
+    def rank(self, key: bytes | None) -> int:
+        """Return how many records lie before ``key``, which may be any bytes; all of them for None."""
+        if key is None:
+            return self.rows
+        return sum(layer.before(key) for layer in self.layers) if key else 0
+
+    def near(self, position: int) -> tuple[bytes, bytes | None]:
+        """Return a small key range that holds the record at a position."""
+        lo: bytes = b""
+        hi: bytes | None = None
+        for layer in sorted(self.layers, key=lambda layer: -layer.entries):
+            lo, hi = layer.narrow(lo, hi, lambda key: self.rank(key) <= position)
+        return lo, hi
+
+    def select(self, position: int) -> bytes:
+        """Return the key of the record at a position. Raises ``IndexError`` beyond the end."""
+        for entries in self.slice(position, position + 1):
+            return entries.keys(self.schema)[0]
+        raise IndexError(f"there are {self.rows} records, none at position {position}")
+
+    def slice(self, start: int, stop: int, *, columns: Sequence[str] | None = None) -> Iterator[Entries]:
+        """Yield the records at positions ``[start, stop)``, as far as there are."""
+        start, stop = max(start, 0), min(stop, self.rows)
+        if start >= stop:
+            return
+        wanted = None if columns is None else tuple(dict.fromkeys((*columns, *self.schema.stored_key_names)))
+        lo, _ = self.near(start)
+        at = self.rank(lo)
+        for entries in self.scan(lo, None, columns=wanted):
+            first, end = max(start - at, 0), min(stop - at, len(entries))
+            if first < end:
+                yield entries.slice(first, end)
+            at += len(entries)
+            if at >= stop:
+                return

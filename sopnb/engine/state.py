@@ -1,0 +1,235 @@
+"""What a commit leaves: an immutable value made from the state before it and the commit.
+
+A state names the stores and, for each, its stack of layers. States share what did not change. Invariants: the layers of a store
+cover disjoint, ascending ranges of commits; everything a state names stays readable while it is pinned; ``apply`` is a pure
+function of the state and the commit, so every process comes to the same state. The newest tail of a store is shared by its newest
+states and only grows; a state looks at it up to its own seq.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sopnb.engine.layer import Layer
+from sopnb.engine.layers import Stack
+from sopnb.engine.record import CatalogueChange, Fold, Payload, StoreChange
+from sopnb.engine.tail import Tail
+from sopnb.engine.tree import Tree, TreeReader, TreeRef
+from sopnb.errors import InternalError
+from sopnb.protocols import Commit
+from sopnb.schema import Schema
+
+
+def tree_ref(data: list[Any]) -> TreeRef:
+    """Return the tree that a record names."""
+    return msgspec.convert(data, TreeRef)
+
+
+def tree_data(ref: TreeRef | None) -> list[Any] | None:
+    """Return what a record says of a tree."""
+    return None if ref is None else list(msgspec.structs.astuple(ref))
+
+
+class Hold:
+    """As long as this object lives somebody reads the state after commit ``seq``."""
+
+    __slots__ = ("__weakref__", "seq")
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+
+
+@dataclass(frozen=True, eq=False)
+class StoreState:
+    """One store in one state. ``total`` is what the operations of the tail up to ``seq`` add to the row count."""
+
+    id: int
+    name: str
+    layout: int
+    schema: Schema
+    layers: tuple[Layer, ...]
+    tail: Tail
+    seq: int
+    """The newest commit that this state of the store has seen."""
+    reader: TreeReader
+    total: int = 0
+    changed: int = 0
+    """The newest commit that changed the store's records or name."""
+    hold: Hold | None = None
+
+    @cached_property
+    def stack(self) -> Stack:
+        """All layers as one order."""
+        return Stack(self.parts, self.schema, self.reader.far, hold=self.hold)
+
+    @property
+    def parts(self) -> tuple[Layer, ...]:
+        """The layers, oldest first, with the tail as the newest of them where there is one."""
+        if not self.tail.operations:
+            return self.layers
+        return (*self.layers, self.tail.view(self.seq, self.total))
+
+    @property
+    def trees(self) -> tuple[Tree, ...]:
+        """The layers that lie in blobs."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Tree))
+
+    @property
+    def rows(self) -> int:
+        """How many records the store holds."""
+        return sum(layer.delta for layer in self.layers) + self.total
+
+    @property
+    def blobs(self) -> dict[str, int]:
+        """How many bytes the store needs of each blob."""
+        sums: dict[str, int] = {}
+        for tree in self.trees:
+            for blob, size in tree.ref.blobs:
+                sums[blob] = sums.get(blob, 0) + size
+        return sums
+
+    def changed_by(self, change: StoreChange, seq: int) -> StoreState:
+        """Return the store after this change of commit ``seq``."""
+        if change.run is not None:
+            run = Tree(tree_ref(change.run), seq - 1, seq, self.schema, self.reader)
+            sealed = replace(self, seq=seq - 1).parts
+            return replace(self, layers=(*sealed, run), tail=Tail(seq, self.schema), total=0, seq=seq, changed=seq)
+        self.tail.add(seq, change.ops, change.count, change.delta)
+        return replace(self, seq=seq, changed=seq, total=self.total + change.delta)
+
+    def folded(self, fold: Fold) -> StoreState:
+        """Return the store with the layers of ``(fold.lo, fold.hi]`` replaced by the fold's one."""
+        below = tuple(layer for layer in self.layers if layer.hi <= fold.lo)
+        above = tuple(layer for layer in self.layers if layer.lo >= fold.hi)
+        one = () if fold.run is None else (Tree(tree_ref(fold.run), fold.lo, fold.hi, self.schema, self.reader),)
+        if fold.hi <= self.tail.lo:
+            return replace(self, layers=(*below, *one, *above))
+        tail = self.tail.after(fold.hi)
+        return replace(self, layers=(*below, *one, *above), tail=tail, total=tail.total)
+
+    def holds(self, fold: Fold) -> bool:
+        """Say whether the layers that the fold replaces are present, adjacent and of the same layout."""
+        edges = {self.tail.lo, *(layer.lo for layer in self.layers), *(layer.hi for layer in self.layers)}
+        inside = fold.hi in edges or self.tail.lo < fold.hi <= self.seq
+        whole = all(layer.hi <= fold.lo or layer.lo >= fold.hi or (fold.lo <= layer.lo and layer.hi <= fold.hi) for layer in self.layers)
+        return self.layout == fold.layout and fold.lo in edges and inside and whole
+
+
+class Dropped(NamedTuple):
+    """A blob that the newest state does not need: first needed after ``born``, no longer after ``dropped``."""
+
+    born: int
+    dropped: int
+    size: int
+
+
+class Live(NamedTuple):
+    """A blob that the newest state needs: since after ``born``, then ``size`` bytes of it."""
+
+    born: int
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """The database after commit ``seq``. ``time`` is that commit's, in microseconds since 1970 UTC.
+
+    ``live`` says which blobs it needs, ``dropped`` which blobs past states need, ``horizon`` the oldest state that stays readable,
+    ``fenced`` the owners that may commit no more.
+    """
+
+    seq: int = 0
+    time: int = 0
+    by_id: Mapping[int, StoreState] = field(default_factory=dict)
+    names: Mapping[str, int] = field(default_factory=dict)
+    tags: Mapping[str, int] = field(default_factory=dict)
+    live: Mapping[str, Live] = field(default_factory=dict)
+    dropped: Mapping[str, Dropped] = field(default_factory=dict)
+    horizon: int = 0
+    fenced: frozenset[str] = frozenset()
+
+    @cached_property
+    def stores(self) -> Mapping[str, StoreState]:
+        """The stores by name, in the order of their names, each as of this state."""
+        return {name: self.store(id) for name, id in sorted(self.names.items())}
+
+    @cached_property
+    def hold(self) -> Hold:
+        """What keeps this state readable."""
+        return Hold(self.seq)
+
+    @cached_property
+    def _as_of(self) -> dict[int, StoreState]:
+        return {}
+
+    def store(self, id: int) -> StoreState:
+        """Return a store as of this state, which it keeps readable."""
+        store = self._as_of.get(id)
+        if store is None:
+            store = self._as_of[id] = replace(self.by_id[id], seq=self.seq, hold=self.hold)
+        return store
+
+    def apply(self, commit: Commit, payload: Payload, reader: TreeReader) -> State:
+        """Return the state after ``commit``."""
+        if commit.seq != self.seq + 1:
+            raise InternalError("commits must be applied in order", at=self.seq, got=commit.seq)
+        by_id = dict(self.by_id)
+        touched: set[int] = set()
+        for change in payload.catalogue:
+            _catalogue(by_id, change, commit.seq, reader)
+            touched.add(change.store)
+        for store_change in payload.changes:
+            by_id[store_change.store] = by_id[store_change.store].changed_by(store_change, commit.seq)
+            if store_change.run is not None:
+                touched.add(store_change.store)
+        for fold in payload.folds:
+            by_id[fold.store] = by_id[fold.store].folded(fold)
+            touched.add(fold.store)
+        live, dropped = self._blobs(by_id, touched, commit.seq) if touched else (self.live, self.dropped)
+        if payload.gone:
+            dropped = {blob: said for blob, said in dropped.items() if blob not in set(payload.gone)}
+        horizon, fenced = self.horizon, self.fenced
+        if payload.collect is not None:
+            horizon, fenced = max(horizon, payload.collect.horizon), frozenset(payload.collect.fenced)
+        names = {store.name: id for id, store in by_id.items()} if payload.catalogue else self.names
+        return State(commit.seq, commit.time, by_id, names, _tagged(self.tags, payload.tags), live, dropped, horizon, fenced)
+
+    def _blobs(self, by_id: Mapping[int, StoreState], touched: set[int], seq: int) -> tuple[Mapping[str, Live], Mapping[str, Dropped]]:
+        before: dict[str, int] = {}
+        after: dict[str, int] = {}
+        for id in touched:
+            if id in self.by_id:
+                before |= self.by_id[id].blobs
+            if id in by_id:
+                after |= by_id[id].blobs
+        live, dropped = dict(self.live), dict(self.dropped)
+        for blob in after.keys() - before.keys():
+            live[blob] = Live(seq - 1, after[blob])
+        for blob in before.keys() - after.keys():
+            born = live.pop(blob)
+            dropped[blob] = Dropped(born.born, seq, born.size)
+        return live, dropped
+
+
+def _tagged(tags: Mapping[str, int], changes: list[tuple[str, int]]) -> Mapping[str, int]:
+    if not changes:
+        return tags
+    merged = {**tags, **dict(changes)}
+    return {name: seq for name, seq in merged.items() if seq}
+
+
+def _catalogue(by_id: dict[int, StoreState], change: CatalogueChange, seq: int, reader: TreeReader) -> None:
+    if change.kind == "create":
+        if change.schema is None:
+            raise InternalError("a store was created without a schema", store=change.name)
+        schema = Schema.from_dict(change.schema)
+        by_id[change.store] = StoreState(change.store, change.name, change.layout, schema, (), Tail(seq - 1, schema), seq, reader, 0, seq)
+    elif change.kind == "drop":
+        del by_id[change.store]
+    else:
+        by_id[change.store] = replace(by_id[change.store], name=change.name, changed=seq)

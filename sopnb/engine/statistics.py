@@ -1,0 +1,73 @@
+"""The smallest and largest value and the number of nulls of each column of each leaf, as storage values.
+
+They bound what a filter can match. A column whose values have no order, or are very long, has none (None). NaN is left out of the
+bounds, like null; a leaf's column without any other value has the bounds None, None.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+LONGEST = 64
+"""Texts and bytes longer than this make no bounds."""
+
+Bounds = tuple[Any, Any, int]
+
+
+def statistics(batch: Any, starts: list[int]) -> list[list[Bounds | None]]:
+    """Return the bounds of each column for each of the pieces that begin at ``starts``."""
+    columns = [_column(batch.column(i), starts) for i in range(batch.num_columns)]
+    return [list(piece) for piece in zip(*columns, strict=True)] if columns else [[] for _ in starts]
+
+
+def _column(array: Any, starts: list[int]) -> list[Bounds | None]:
+    t, kind = pa.types, array.type
+    if (
+        t.is_boolean(kind)
+        or t.is_integer(kind)
+        or t.is_float32(kind)
+        or t.is_float64(kind)
+        or (t.is_temporal(kind) and not t.is_interval(kind))
+    ):
+        return _numbers(array, starts)
+    if t.is_decimal(kind) or t.is_string(kind) or t.is_large_string(kind) or t.is_binary(kind) or t.is_large_binary(kind):
+        ends = [*starts[1:], len(array)]
+        return [_ordered(array.slice(start, end - start)) for start, end in zip(starts, ends, strict=True)]
+    return [None] * len(starts)
+
+
+def _numbers(array: Any, starts: list[int]) -> list[Bounds | None]:
+    kind = array.type
+    if pa.types.is_boolean(kind):
+        array = array.cast(pa.uint8())
+    elif pa.types.is_temporal(kind):
+        array = array.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+    null = array.is_null(nan_is_null=True).to_numpy(zero_copy_only=False) if array.null_count or pa.types.is_floating(kind) else None
+    if null is None or not null.any():
+        values = array.to_numpy(zero_copy_only=False)
+        low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+        return list(zip(low.tolist(), high.tolist(), [0] * len(starts), strict=True))
+    values = pc.fill_null(array, 0).to_numpy(zero_copy_only=False)
+    floating = values.dtype.kind == "f"
+    top = np.inf if floating else np.iinfo(values.dtype).max
+    bottom = -np.inf if floating else np.iinfo(values.dtype).min
+    low = np.minimum.reduceat(np.where(null, top, values).astype(values.dtype), starts).tolist()
+    high = np.maximum.reduceat(np.where(null, bottom, values).astype(values.dtype), starts).tolist()
+    absent = ~array.is_valid().to_numpy(zero_copy_only=False)
+    nulls = np.add.reduceat(absent.astype(np.int64), starts).tolist()
+    empty = np.logical_and.reduceat(null, starts).tolist()
+    return [(None, None, n) if e else (a, b, n) for a, b, n, e in zip(low, high, nulls, empty, strict=True)]
+
+
+def _ordered(array: Any) -> Bounds | None:
+    if array.null_count == len(array):
+        return None, None, len(array)
+    both = pc.min_max(array)
+    low, high = both["min"].as_py(), both["max"].as_py()
+    if isinstance(low, str | bytes) and max(len(low), len(high)) > LONGEST:
+        return None
+    return low, high, array.null_count

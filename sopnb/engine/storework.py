@@ -1,0 +1,326 @@
+"""One store within a transaction: reads that are noted, and writes as layers of their own over the layers of the snapshot.
+
+The drafts are a small tail for single operations and one sorted piece for each bulk write, in memory or, when large, in a blob written
+ahead; so a transaction reads its own writes by the same code that reads everything else. Invariant: ``delta`` of every draft speaks of
+the snapshot and the drafts before it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from sopnb.engine import bulk
+from sopnb.engine.bulk import Kind, OnError
+from sopnb.engine.counts import Counts
+from sopnb.engine.entries import Entries, Entry, concatenated
+from sopnb.engine.layer import Layer, MemoryLayer
+from sopnb.engine.layers import Found, Stack
+from sopnb.engine.merge import loaded, merged
+from sopnb.engine.reads import Reads
+from sopnb.engine.record import DELETE, PUT, Operation
+from sopnb.engine.state import StoreState
+from sopnb.engine.tail import Tail
+from sopnb.engine.tree import Tree, TreeRef
+from sopnb.errors import DuplicateKey, InvalidInput, KeyNotFound
+from sopnb.index import Keys
+
+if TYPE_CHECKING:
+    from sopnb.engine.work import Work
+
+
+class StoreWork:
+    """One store within a transaction."""
+
+    def __init__(self, work: Work, base: StoreState, *, created: bool = False) -> None:
+        self.work, self.base, self.created = work, base, created
+        self.id, self.name, self.schema = base.id, base.name, base.schema
+        self.reads = Reads()
+        self.counts = Counts()
+        self._draft_seq = base.seq + 1
+        self._pieces: list[Layer] = []
+        self._tail = Tail(base.seq, self.schema)
+        self._previous: dict[bytes, int] = {}
+        self._stack: Stack | None = base.stack
+        self._ids = 0
+        self._random = b""
+
+    # -- reads ----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def stack(self) -> Stack:
+        """The snapshot and the drafts over it, as one order; reads of it are not noted."""
+        if self._stack is None:
+            self._stack = Stack((*self.base.parts, *self.drafts()), self.schema, self.work.room.reader.far)
+        return self._stack
+
+    def drafts(self) -> list[Layer]:
+        """Return the draft layers, oldest first."""
+        if not self._tail.operations:
+            return list(self._pieces)
+        return [*self._pieces, self._tail.view(self._draft_seq, self._tail.total)]
+
+    @property
+    def rows(self) -> int:
+        """How many records there are."""
+        self.reads.range(b"", None)
+        return self.stack.rows
+
+    def get(self, key: bytes) -> Entry | None:
+        """Return the newest version of a record, or None."""
+        self.reads.point(key)
+        return self._get(key)
+
+    def _get(self, key: bytes) -> Entry | None:
+        if self._tail.operations:
+            versions = self._tail.versions().get(key)
+            if versions is not None:
+                return None if versions[-1].op == DELETE else versions[-1]
+        for piece in reversed(self._pieces):
+            entry = piece.get(key)
+            if entry is not None:
+                return None if entry.op == DELETE else entry
+        return self.base.stack.get(key)
+
+    def contains(self, key: bytes) -> bool:
+        """Say whether there is a record with this key."""
+        return self.get(key) is not None
+
+    def find(self, keys: Keys) -> Found:
+        """Find many keys, ascending; see ``Stack.find``."""
+        self.reads.many(keys)
+        return self.stack.find(keys)
+
+    def scan(self, lo: bytes = b"", hi: bytes | None = None, *, reverse: bool = False, columns: Sequence[str] | None = None
+             ) -> Iterator[Entries]:  # fmt: skip
+        """Yield the records of a key range."""
+        self.reads.range(lo, hi)
+        return self.stack.scan(lo, hi, reverse=reverse, columns=columns)
+
+    def count(self, lo: bytes = b"", hi: bytes | None = None) -> int:
+        """Return how many records a key range holds."""
+        self.reads.range(lo, hi)
+        return self.stack.count(lo, hi)
+
+    def rank(self, key: bytes | None) -> int:
+        """Return how many records lie before a key."""
+        self.reads.range(b"", key)
+        return self.stack.rank(key)
+
+    def select(self, position: int) -> bytes:
+        """Return the key at a position."""
+        key = self.stack.select(position)
+        self.reads.range(b"", key + b"\0")
+        return key
+
+    def slice(self, start: int, stop: int, *, columns: Sequence[str] | None = None) -> Iterator[Entries]:
+        """Yield the records of a range of positions."""
+        self.reads.range(b"", None if stop >= self.stack.rows else self.stack.select(stop) + b"\0")
+        return self.stack.slice(start, stop, columns=columns)
+
+    def first(self, lo: bytes = b"", hi: bytes | None = None) -> tuple[bytes, Entry] | None:
+        """Return the first record of a key range and its key."""
+        found = self.stack.first(lo, hi)
+        self.reads.range(lo, hi if found is None else found[0] + b"\0")
+        return found
+
+    def last(self, lo: bytes = b"", hi: bytes | None = None) -> tuple[bytes, Entry] | None:
+        """Return the last record of a key range and its key."""
+        found = self.stack.last(lo, hi)
+        self.reads.range(lo if found is None else found[0], hi)
+        return found
+
+    # -- writes ---------------------------------------------------------------------------------------------------------------
+
+    def put(self, kind: Kind, row: tuple[Any, ...]) -> Counts:
+        """Write one whole record (``update`` and partial ``upsert`` are resolved to one by the caller).
+
+        Raises ``DuplicateKey`` or ``KeyNotFound``.
+        """
+        self.work.writing()
+        if not self.schema.unique:
+            if kind == "insert":
+                row = (*row[:-1], self.new_ids(1)[0].as_py())
+            elif row[-1] is None:
+                raise InvalidInput(f"store {self.name!r} is not unique: {kind} needs the _id of the record; use insert for a new one")
+            elif kind == "upsert":
+                raise InvalidInput(f"store {self.name!r} is not unique: upsert is refused; use insert, or update with the full key")
+        key = self.schema.key_bytes(row)
+        old = self._get(key)
+        if kind == "insert" and old is not None:
+            self.reads.point(key)
+            raise DuplicateKey(self.name, self.told(key))
+        if kind == "update" and old is None:
+            self.reads.point(key)
+            raise KeyNotFound(self.name, self.told(key))
+        if old is not None and old.row == row:
+            self.reads.point(key)
+            return self._count(Counts(unchanged=1))
+        self._draft(key, PUT, 0 if old else 1, row, old.seq if old else 0)
+        return self._count(Counts(updated=1) if old else Counts(inserted=1))
+
+    def write(self, kind: Kind, table: pa.Table, *, on_error: OnError = "raise") -> Counts:
+        """Write many records: a table of physical columns, in any order; ``upsert`` and ``update`` may leave columns out.
+
+        With ``on_error="report"`` rows that cannot be written are left out and returned in ``Counts.rejected``. Raises
+        ``DuplicateKey`` or ``KeyNotFound`` naming the first bad key; then nothing of the table is written.
+        """
+        self.work.writing()
+        table = bulk.with_ids(self, kind, table)
+        if not table.num_rows:
+            return Counts()
+        writer = bulk.BulkWriter(self, kind, table, on_error)
+        if table.nbytes > self.work.room.spill_bytes:
+            self._spill(writer.entries())
+        else:
+            parts = [part for part in writer.entries() if len(part)]
+            if parts:
+                self._add(MemoryLayer(concatenated(parts), self.schema, self.base.seq, self._draft_seq))
+        return self._count(writer.counts)
+
+    def delete(self, keys: Keys) -> Counts:
+        """Delete records by key, ascending and each once; those that are not there are counted as ``missing``."""
+        self.work.writing()
+        if len(keys) == 1:
+            return self._delete_one(keys[0])
+        found = self.stack.find(keys)
+        there = found.there
+        self.reads.many(keys.take(np.flatnonzero(~there)))
+        if there.any():
+            gone = keys.take(np.flatnonzero(there))
+            bare = found.fetch(self.schema, self.schema.stored_key_names)
+            columns = [bare.column(f.name) if f.name in bare.schema.names else pa.nulls(len(gone), f.type) for f in self.schema.physical]
+            batch = pa.RecordBatch.from_arrays(columns, schema=self.schema.physical)
+            self.note(gone, found.seq[there])
+            self._add(MemoryLayer(Entries(batch, op=DELETE, delta=-1, keys=gone), self.schema, self.base.seq, self._draft_seq))
+        return self._count(Counts(deleted=int(there.sum()), missing=int((~there).sum())))
+
+    def _delete_one(self, key: bytes) -> Counts:
+        old = self._get(key)
+        if old is None:
+            self.reads.point(key)
+            return self._count(Counts(missing=1))
+        self._draft(key, DELETE, -1, None, old.seq)
+        return self._count(Counts(deleted=1))
+
+    def replace_range(self, lo: bytes, hi: bytes | None, table: pa.Table) -> Counts:
+        """Make a key range hold exactly these records; a row outside it is refused with ``InvalidInput``."""
+        self.work.writing()
+        keys = bulk.sorted_keys(self, table)
+        if len(keys):
+            outside = keys[0] if keys[0] < lo else keys[len(keys) - 1]
+            if outside < lo or (hi is not None and outside >= hi):
+                raise InvalidInput(f"store {self.name!r}: key {self.told(outside)!r} lies outside the selection; nothing was replaced")
+        deleted = Counts()
+        gone = []
+        for part in self.scan(lo, hi, columns=self.schema.stored_key_names):
+            old = part.keys(self.schema)
+            kept = keys.match(old)[1] if len(keys) else np.zeros(len(old), bool)
+            gone.append(old.take(np.flatnonzero(~kept)))
+        if any(map(len, gone)):
+            deleted = self.delete(Keys.concatenated([part for part in gone if len(part)]))
+        return deleted + (self.write("replace", table) if len(keys) else Counts())
+
+    def new_ids(self, n: int) -> pa.Array:
+        """Return the next ``n`` ids of a store that is not unique: they keep the order of this transaction's records."""
+        if not self._random:
+            self._random = self.work.room.clock.new_id(4)
+        data = np.zeros((n, 16), np.uint8)
+        data[:, :12] = np.frombuffer(struct.pack(">Q", self.base.seq) + self._random, np.uint8)
+        data[:, 12:] = np.arange(self._ids, self._ids + n, dtype=">u4").view(np.uint8).reshape(n, 4)
+        self._ids += n
+        return pa.Array.from_buffers(pa.binary(16), n, [None, pa.py_buffer(data.tobytes())])
+
+    # -- what is to be committed ----------------------------------------------------------------------------------------------
+
+    @property
+    def operations(self) -> int:
+        """How many operations wait here."""
+        return sum(piece.entries for piece in self._pieces) + self._tail.operations
+
+    def written(self, keys: list[bytes]) -> bytes | None:
+        """Return one of these changed keys, ascending, that is written here too; None if none is."""
+        own = self._tail.versions()
+        for key in keys:
+            if key in own or any(piece.get(key) is not None for piece in self._pieces):
+                return key
+        return None
+
+    def net_operations(self) -> list[Operation]:
+        """Return the net change of every key, ascending: for commits of few operations."""
+        if not self._pieces:
+            return list(self._net_tail())
+        operations = []
+        for part in merged(self.drafts(), self.schema):
+            entries = loaded(part)
+            keys, rows = entries.keys(self.schema).tolist(), self.schema.rows(entries.batch)
+            for key, op, delta, row in zip(keys, entries.ops.tolist(), entries.deltas.tolist(), rows, strict=True):
+                operations.append((op, key, delta, self._previous_of(key), None if op == DELETE else row))
+        return operations
+
+    def _net_tail(self) -> Iterator[Operation]:
+        versions = self._tail.versions()
+        for key in sorted(versions):
+            newest = versions[key][-1]
+            delta = sum(version.delta for version in versions[key])
+            if newest.op == PUT or delta:
+                yield newest.op, key, delta, self._previous_of(key), newest.row
+
+    def _previous_of(self, key: bytes) -> int:
+        seq = self._previous.get(key)
+        if seq is None:
+            before = self.base.stack.get(key)
+            seq = before.seq if before else 0
+        return seq
+
+    def tree(self) -> TreeRef | None:
+        """Return all drafts as one tree of this engine's own; the one that was written ahead, if it is all there is."""
+        drafts = self.drafts()
+        if len(drafts) == 1 and isinstance(drafts[0], Tree):
+            return drafts[0].ref
+        parts = (loaded(part) for part in merged(drafts, self.schema))
+        ref = self.work.room.write_tree(self.schema, (Entries(p.batch, op=p.op, delta=p.delta, far=p.far, keys=p._keys) for p in parts))
+        if ref is not None:
+            self.work.spilled.add(ref.blob)
+        return ref
+
+    # -- helpers --------------------------------------------------------------------------------------------------------------
+
+    def _draft(self, key: bytes, op: int, delta: int, row: tuple[Any, ...] | None, previous: int) -> None:
+        if previous != self._draft_seq:
+            self._previous.setdefault(key, previous)
+        self._tail.put(self._draft_seq, [(op, key, delta, previous, row)])
+        self._stack = None
+
+    def note(self, keys: Keys, seqs: Any) -> None:
+        """Keep which committed versions are replaced, where they are few enough to be told one by one."""
+        if len(keys) <= 2000:
+            for key, seq in zip(keys.tolist(), seqs.tolist(), strict=True):
+                if seq != self._draft_seq:
+                    self._previous.setdefault(key, seq)
+
+    def _spill(self, parts: Iterator[Entries]) -> None:
+        ref = self.work.room.write_tree(self.schema, parts)
+        if ref is not None:
+            self.work.spilled.add(ref.blob)
+            self._add(Tree(ref, self.base.seq, self._draft_seq, self.schema, self.work.room.reader))
+
+    def _add(self, piece: Layer) -> None:
+        if self._tail.operations:
+            self._pieces.append(self._tail.view(self._draft_seq, self._tail.total))
+            self._tail = Tail(self.base.seq, self.schema)
+        self._pieces.append(piece)
+        self._stack = None
+
+    def _count(self, counts: Counts) -> Counts:
+        self.counts += counts if counts.rejected is None else replace(counts, rejected=None)
+        return counts
+
+    def told(self, key: bytes) -> object:
+        """Return an encoded key as people know it."""
+        return self.schema.public_key(self.schema.codec.decode(key))

@@ -1,0 +1,352 @@
+"""A tree of leaves in blobs, as a layer: a run of changes, or the base of a store.
+
+A tree is named by its root, which the commit record or a checkpoint holds (``TreeRef``); everything below is found from there and
+checked when it is first used. A tree may name leaves of older blobs, so what did not change is not written again.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import numpy as np
+from xxhash import xxh3_64_intdigest
+
+from sopnb.engine import leaf as leaves
+from sopnb.engine.branch import Branch, Child, Extent
+from sopnb.engine.cache import Cache
+from sopnb.engine.entries import Entries, Entry
+from sopnb.engine.far import FarReader
+from sopnb.engine.layer import Below, Group, Piece, narrowed
+from sopnb.engine.leaf import Leaf
+from sopnb.errors import Corruption
+from sopnb.index import Keys
+from sopnb.protocols import Blobs
+from sopnb.schema import Schema
+
+READ_AHEAD = 16
+"""A scan reads up to this many neighbouring leaves at once."""
+SMALL = 65_536
+"""A run of no more entries keeps a set of its keys once it is asked often."""
+_ASKED_OFTEN = 8
+
+
+class TreeRef(msgspec.Struct, array_like=True, frozen=True):
+    """Where a tree's root lies, and what a commit says of the tree. ``blobs`` are the bytes that it needs of each blob."""
+
+    blob: str
+    offset: int
+    length: int
+    checksum: int
+    entries: int
+    delta: int
+    first: bytes
+    last: bytes
+    leaves: int
+    blobs: list[tuple[str, int]]
+
+    @property
+    def root(self) -> Extent:
+        """The root branch."""
+        return Extent(self.blob, self.offset, self.length, self.checksum)
+
+    @property
+    def size(self) -> int:
+        """How many stored bytes the tree needs."""
+        return sum(size for _, size in self.blobs)
+
+
+def seed(uuid: bytes, blob: str) -> int:
+    """Return what seeds the checksums of a blob's extents."""
+    return int(xxh3_64_intdigest(uuid + blob.encode()))
+
+
+class TreeReader:
+    """Reads extents of blobs, checks them, and keeps what was decoded.
+
+    ``leaves`` and ``branches`` count what was used, kept or not, ``reads`` the reads of blobs.
+    """
+
+    def __init__(self, blobs: Blobs, cache: Cache, uuid: bytes) -> None:
+        self._blobs, self.cache, self._uuid = blobs, cache, uuid
+        self._seeds: dict[str, int] = {}
+        self.leaves = self.branches = self.reads = 0
+        self.far = FarReader(self.value)
+        self.missing: Callable[[str], Exception] = lambda blob: Corruption(f"blob {blob}", "it is missing")
+        """Makes the error for a blob that is not there."""
+
+    def branch(self, extent: Extent) -> Branch:
+        """Return a branch."""
+        self.branches += 1
+        found = self.cache.get(extent[:2])
+        if isinstance(found, Branch):
+            return found
+        (data,) = self._read(extent.blob, [extent])
+        branch = Branch.decode(data, _where(extent))
+        self.cache.put(extent[:2], branch)
+        return branch
+
+    def leaf(self, extent: Extent, shape: Any, schema: Schema) -> Leaf:
+        """Return a leaf, and keep it."""
+        self.leaves += 1
+        found = self.cache.get(extent[:2])
+        if isinstance(found, Leaf):
+            return found
+        (data,) = self._read(extent.blob, [extent])
+        leaf = Leaf(leaves.decode(data, schema, shape, _where(extent)), schema, extent.length)
+        self.weigh(extent, leaf)
+        return leaf
+
+    def weigh(self, extent: Extent, leaf: Leaf) -> None:
+        """Keep a leaf, or account for one that has grown."""
+        leaf.weighed = leaf.nbytes
+        self.cache.put(extent[:2], leaf)
+
+    def kept(self, extent: Extent) -> Leaf | None:
+        """Return a leaf if it is kept already."""
+        found = self.cache.get(extent[:2])
+        return found if isinstance(found, Leaf) else None
+
+    def several(self, extents: Sequence[Extent], shapes: Sequence[Any], schema: Schema) -> list[Entries]:
+        """Return leaves read together and not kept: for scans."""
+        self.leaves += len(extents)
+        data: list[Any] = [None] * len(extents)
+        start = 0
+        while start < len(extents):
+            end = start + 1
+            while end < len(extents) and extents[end].blob == extents[start].blob:
+                end += 1
+            data[start:end] = self._read(extents[start].blob, extents[start:end])
+            start = end
+        return [leaves.decode(d, schema, s, _where(e)) for d, s, e in zip(data, shapes, extents, strict=True)]
+
+    def value(self, extent: Extent) -> bytes:
+        """Return a value out of line."""
+        (data,) = self._read(extent.blob, [extent])
+        return bytes(data)
+
+    def _read(self, blob: str, extents: Sequence[Extent]) -> list[Any]:
+        self.reads += 1
+        seeded = self._seeds.get(blob)
+        if seeded is None:
+            seeded = self._seeds[blob] = seed(self._uuid, blob)
+        ranges, places = _coalesced(extents)
+        try:
+            buffers = self._blobs.read(blob, ranges)
+        except FileNotFoundError as error:
+            raise self.missing(blob) from error
+        parts = []
+        for extent, (buffer, offset) in zip(extents, places, strict=True):
+            part = memoryview(buffers[buffer])[offset : offset + extent.length]
+            if xxh3_64_intdigest(part, seeded) != extent.checksum:
+                raise Corruption(_where(extent), "the checksum is wrong")
+            parts.append(part)
+        return parts
+
+
+def _coalesced(extents: Sequence[Extent]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return the ranges to read, neighbours joined, and for each extent (which range, offset within it)."""
+    ranges: list[tuple[int, int]] = []
+    places = []
+    for extent in extents:
+        if ranges and 0 <= extent.offset - sum(ranges[-1]) <= 64:
+            start, _ = ranges[-1]
+            ranges[-1] = start, extent.offset + extent.length - start
+        else:
+            ranges.append((extent.offset, extent.length))
+        places.append((len(ranges) - 1, extent.offset - ranges[-1][0]))
+    return ranges, places
+
+
+def _where(extent: Extent) -> str:
+    return f"blob {extent.blob} at {extent.offset}"
+
+
+class _KeySet:
+    """The keys of a small run, so that asking it for a key which it does not hold costs next to nothing."""
+
+    def __init__(self, keys: frozenset[bytes]) -> None:
+        self.keys = keys
+        self.nbytes = len(keys) * 120
+
+
+class Tree:
+    """A tree as a layer of the commits ``(lo, hi]``. Rows with seq 0 were written by commit ``hi``."""
+
+    def __init__(self, ref: TreeRef, lo: int, hi: int, schema: Schema, reader: TreeReader) -> None:
+        self.ref, self.lo, self.hi, self._schema, self._reader = ref, lo, hi, schema, reader
+        self.entries, self.delta = ref.entries, ref.delta
+        self._asked = 0
+        self._set = ("keys", ref.blob, ref.offset)
+
+    @property
+    def span(self) -> tuple[bytes, bytes]:
+        """The first and the last key."""
+        return self.ref.first, self.ref.last
+
+    @cached_property
+    def _root(self) -> Branch:
+        return self._reader.branch(self.ref.root)
+
+    def _leaf(self, branch: Branch, i: int) -> Leaf:
+        leaf = self._reader.leaf(branch.extent(i), branch.shape(i), self._schema)
+        if leaf.entries.keys(self._schema) is not None and leaf.grown:
+            self._reader.weigh(branch.extent(i), leaf)
+        return leaf
+
+    # -- by key ---------------------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> Entry | None:
+        """Return the change of one key, or None."""
+        if self.entries <= SMALL and not self._may_hold(key):
+            return None
+        branch = self._root
+        while True:
+            i = bisect_right(branch.keys, key) - 1
+            if i < 0:
+                return None
+            if not branch.level:
+                break
+            branch = self._reader.branch(branch.extent(i))
+        leaf = self._leaf(branch, i)
+        at = leaf.find(key)
+        if at < 0:
+            return None
+        entry = leaf.entry(at)
+        if leaf.entries.far is not None and entry.row is not None:
+            one = self._reader.far.resolved(leaf.entries.slice(at, at + 1), self._schema)
+            entry = entry._replace(row=self._schema.rows(one.batch)[0])
+        return entry if entry.seq else entry._replace(seq=self.hi)
+
+    def _may_hold(self, key: bytes) -> bool:
+        found = self._reader.cache.get(self._set)
+        if isinstance(found, _KeySet):
+            return key in found.keys
+        self._asked += 1
+        if self._asked >= _ASKED_OFTEN:
+            keys = frozenset(key for piece in self.pieces(b"", None) for key in piece.load().keys(self._schema).tolist())
+            self._reader.cache.put(self._set, _KeySet(keys))
+        return self.ref.first <= key <= self.ref.last
+
+    def find(self, keys: Keys) -> Iterator[Group]:
+        """Yield where keys are found."""
+        if len(keys):
+            yield from self._find(self._root, keys, 0, len(keys))
+
+    def _find(self, branch: Branch, keys: Keys, start: int, stop: int) -> Iterator[Group]:
+        exact = keys.slice(start, stop)
+        cuts = [exact.search(key) for key in branch.keys] if len(branch) < stop - start else self._cuts(branch, exact)
+        for i, (a, b) in enumerate(zip(cuts, [*cuts[1:], stop - start], strict=True)):
+            if a == b:
+                continue
+            if branch.level:
+                yield from self._find(self._reader.branch(branch.extent(i)), keys, start + a, start + b)
+                continue
+            leaf = self._leaf(branch, i)
+            at, hit = leaf.entries.keys(self._schema).match(exact.slice(a, b))
+            where = np.flatnonzero(hit)
+            if len(where):
+                yield Group(where + (start + a), leaf.entries.settled(self.hi), at[where])
+
+    def _cuts(self, branch: Branch, keys: Keys) -> list[int]:
+        """Return, for few keys under many children, where each child's keys begin."""
+        child = [bisect_right(branch.keys, key) - 1 for key in keys.tolist()]
+        return np.searchsorted(child, np.arange(len(branch))).tolist()  # type: ignore[no-any-return]
+
+    # -- by range -------------------------------------------------------------------------------------------------------------
+
+    def children(self, lo: bytes = b"", hi: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[Branch, int, bytes | None]]:
+        """Yield (branch of level 0, number of the leaf in it, first key after the leaf) for the leaves that reach into a range."""
+        return self._children(self._root, lo, hi, None, reverse=reverse)
+
+    def _children(self, branch: Branch, lo: bytes, hi: bytes | None, stop: bytes | None, *, reverse: bool) -> Iterator[Any]:
+        first = max(bisect_right(branch.keys, lo) - 1, 0)
+        last = len(branch) if hi is None else bisect_left(branch.keys, hi)
+        numbers = range(first, last)
+        for i in reversed(numbers) if reverse else numbers:
+            after = branch.keys[i + 1] if i + 1 < len(branch) else stop
+            if branch.level:
+                yield from self._children(self._reader.branch(branch.extent(i)), lo, hi, after, reverse=reverse)
+            else:
+                yield branch, i, after
+
+    def pieces(self, lo: bytes, hi: bytes | None, *, reverse: bool = False) -> Iterator[Piece]:
+        """Yield the leaves that reach into a range, reading ahead more and more."""
+        ahead = 1
+        group: list[tuple[Branch, int, bytes | None]] = []
+        for child in self.children(lo, hi, reverse=reverse):
+            group.append(child)
+            if len(group) == ahead:
+                yield from self._read_together(group)
+                group, ahead = [], min(ahead * 2, READ_AHEAD)
+        if group:
+            yield from self._read_together(group)
+
+    def _read_together(self, group: list[tuple[Branch, int, bytes | None]]) -> Iterator[Piece]:
+        together = _Together(self._reader, self._schema, self.hi, [(branch.extent(i), branch.shape(i)) for branch, i, _ in group])
+        for n, (branch, i, stop) in enumerate(group):
+            yield Piece(branch.keys[i], stop, together.loader(n), leaf=(self, branch, i))
+
+    # -- by position ----------------------------------------------------------------------------------------------------------
+
+    def before(self, key: bytes) -> int:
+        """Return the sum of the deltas before a key."""
+        branch, total = self._root, 0
+        while True:
+            i = bisect_right(branch.keys, key) - 1
+            if i < 0:
+                return total
+            total += branch.deltas_before[i]
+            if branch.keys[i] == key:
+                return total
+            if not branch.level:
+                break
+            branch = self._reader.branch(branch.extent(i))
+        leaf = self._leaf(branch, i)
+        return total + leaf.delta_before(leaf.entries.keys(self._schema).search(key))
+
+    def narrow(self, lo: bytes, hi: bytes | None, below: Below) -> tuple[bytes, bytes | None]:
+        """Narrow a range to one leaf."""
+        branch = self._root
+        while True:
+            lo, hi = narrowed(branch.keys, lo, hi, below)
+            if not branch.level:
+                return lo, hi
+            branch = self._reader.branch(branch.extent(max(bisect_right(branch.keys, lo) - 1, 0)))
+
+    def child(self, branch: Branch, i: int) -> Child:
+        """Return what is said of a leaf, its seq written out, so that another tree may name it."""
+        child = branch.child(i)
+        if child.shape is None or child.shape.seq != 0:
+            return child
+        return child._replace(shape=child.shape._replace(seq=self.hi))
+
+
+class _Together:
+    """Some neighbouring leaves that are read in one go when the first of them is wanted."""
+
+    def __init__(self, reader: TreeReader, schema: Schema, hi: int, leaves: list[tuple[Extent, Any]]) -> None:
+        self._reader, self._schema, self._hi, self._leaves = reader, schema, hi, leaves
+        self._mutex = threading.Lock()
+        self._entries: list[Entries] | None = None
+
+    def loader(self, n: int) -> Callable[[], Entries]:
+        """Return what loads leaf n."""
+        return lambda: self._load(n)
+
+    def _load(self, n: int) -> Entries:
+        kept = self._reader.kept(self._leaves[n][0])
+        if kept is not None:
+            self._reader.leaves += 1
+            return kept.entries.settled(self._hi)
+        with self._mutex:
+            if self._entries is None:
+                if len(self._leaves) == 1:
+                    self._entries = [self._reader.leaf(*self._leaves[0], self._schema).entries]
+                else:
+                    self._entries = self._reader.several([e for e, _ in self._leaves], [s for _, s in self._leaves], self._schema)
+            return self._entries[n].settled(self._hi)

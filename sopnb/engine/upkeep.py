@@ -1,0 +1,223 @@
+"""What keeps a database in order: folds, checkpoints and collection, each an ordinary commit or none at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+from sopnb.engine import checkpoint, collect, fold
+from sopnb.engine.builder import Part
+from sopnb.engine.collect import Mark
+from sopnb.engine.conflict import Past
+from sopnb.engine.fold import Plan
+from sopnb.engine.record import Collect, Payload
+from sopnb.engine.state import State, StoreState
+from sopnb.engine.tree import TreeReader, TreeRef
+from sopnb.errors import Conflict, InvalidInput, StoreNotFound
+from sopnb.protocols import Backend
+from sopnb.schema import Schema
+from sopnb.settings import DatabaseSettings
+
+Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
+"""Shows how far some work is: called with what it is and how many rows it has, gives what is called with the rows that were done."""
+
+
+class Host(Protocol):
+    """What upkeep needs of the engine."""
+
+    backend: Backend
+    settings: DatabaseSettings
+    reader: TreeReader
+
+    def state(self) -> State:
+        """Return the newest state."""
+
+    def writable(self) -> None:
+        """Raise ``ReadOnly`` if the database was opened for reading."""
+
+    def append(self, payload: Payload, snapshot: int, validation: Callable[[Sequence[Past]], None]) -> int:
+        """Commit a payload."""
+
+    def outcomes(self) -> list[tuple[int, bytes, int]]:
+        """Return the outcomes to be remembered."""
+
+    def write_tree(self, schema: Schema, parts: Iterable[Part], *, last: bytes | None = None) -> TreeRef | None:
+        """Write a tree of this engine's own."""
+
+    def discard(self, blobs: Iterable[str]) -> None:
+        """Delete blobs of this engine's own that no commit will name."""
+
+
+class Upkeep:
+    """Folds, checkpoints and collects for one engine."""
+
+    def __init__(self, engine: Host) -> None:
+        self._engine = engine
+        self.progress: Progress = lambda what, rows: nullcontext(lambda done: None)
+
+    # -- when -----------------------------------------------------------------------------------------------------------------
+
+    def due(self, payload: Payload) -> bool:
+        """Say whether a commit may have crossed a limit; cheap, for it is asked after every one."""
+        engine = self._engine
+        if engine.backend.registry.size() > engine.settings.log_bytes:
+            return True
+        state = engine.state()
+        return any(change.store in state.by_id and fold.due(state.store(change.store), engine.settings) for change in payload.changes)
+
+    def before(self, store: StoreState) -> None:
+        """Fold a store that has so many layers that no writer may add one."""
+        if len(store.layers) >= self._engine.settings.run_limit:
+            newest = self._engine.state().by_id.get(store.id)
+            if newest is not None and len(newest.layers) >= self._engine.settings.run_limit:
+                plan = fold.due(self._engine.state().store(store.id), self._engine.settings)
+                if plan is not None:
+                    self._try(plan)
+
+    def step(self) -> bool:
+        """Do what is due; say whether there is more."""
+        engine = self._engine
+        more = False
+        for store in engine.state().stores.values():
+            plan = fold.due(store, engine.settings)
+            if plan is not None:
+                more |= self._try(plan)
+        if engine.backend.registry.size() > engine.settings.log_bytes:
+            self.checkpoint()
+            self.collect()
+        return more
+
+    def _try(self, plan: Plan) -> bool:
+        try:
+            self._fold(plan)
+        except Conflict:  # another was quicker; whoever commits next looks again
+            return False
+        return True
+
+    # -- folds ----------------------------------------------------------------------------------------------------------------
+
+    def fold(self, name: str | None = None) -> dict[str, tuple[int, int]]:
+        """Make one layer of each store, or of the store named; return (layers before, layers after) by name."""
+        engine = self._engine
+        engine.writable()
+        state = engine.state()
+        if name is not None and name not in state.names:
+            raise StoreNotFound(name, tuple(sorted(state.names)))
+        done = {}
+        for each in sorted(state.names) if name is None else [name]:
+            done[each] = self._fold_whole(each)
+        return done
+
+    def _fold_whole(self, name: str) -> tuple[int, int]:
+        before: int | None = None
+        while True:
+            state = self._engine.state()
+            if name not in state.names:
+                return before or 0, 0
+            store = state.store(state.names[name])
+            before = len(store.parts) if before is None else before
+            plan = fold.whole(store)
+            if plan is None:
+                return before, len(store.parts)
+            if self._try(plan):
+                return before, len(self._engine.state().store(store.id).parts)
+
+    def _fold(self, plan: Plan) -> None:
+        engine = self._engine
+        state = engine.state()
+        with self.progress(f"fold {plan.store.name}", plan.entries) as progress:
+            parts = fold.folded(plan, engine.reader, engine.settings, state.live, progress)
+            ref = engine.write_tree(plan.store.schema, parts)
+        try:
+            engine.append(Payload(folds=[fold.record_of(plan, ref)]), plan.store.seq, fold.validation(plan))
+        except Conflict:
+            if ref is not None:
+                engine.discard([ref.blob])
+            raise
+
+    # -- checkpoints and the past ---------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> int:
+        """Write down the newest state, so that opening begins there; return its seq, 0 if there is no commit yet."""
+        engine = self._engine
+        engine.writable()
+        state = engine.state()
+        if state.seq:
+            engine.backend.registry.checkpoint(state.seq, checkpoint.encode(state, engine.outcomes()))
+        return state.seq
+
+    def tag(self, seq: int, state: State) -> None:
+        """Write down a state that is about to get a tag."""
+        if seq:
+            self._engine.backend.registry.checkpoint(seq, checkpoint.encode(state, []))
+
+    def collect(self, keep: float | None = None) -> list[str]:
+        """Move the horizon, delete what no state from there on needs, trim the log; return the blobs that went.
+
+        ``keep`` is in seconds, for less than the settings say.
+        """
+        engine, registry = self._engine, self._engine.backend.registry
+        engine.writable()
+        if keep is not None and keep < 0:
+            raise InvalidInput(f"keep={keep}; give how many seconds of the past are kept")
+        state = engine.state()
+        marks = [self._mark(kept.state) for kept in registry.checkpoints()]
+        horizon = collect.horizon(state, marks, engine.backend.clock.now(), engine.settings, keep)
+        fenced = self._dead()
+        gone: list[str] = []
+        if horizon > state.horizon or fenced - state.fenced or collect.droppable(state, horizon, ()):
+            engine.append(Payload(collect=Collect(horizon, sorted(fenced))), state.seq, lambda since: None)
+            pins = engine.backend.pins.held()
+            state = engine.state()
+            gone = collect.droppable(state, horizon, pins)
+            orphans = self._orphans(state, fenced)
+            engine.backend.blobs.delete([*gone, *orphans])
+            if gone:
+                engine.append(Payload(gone=gone), state.seq, lambda since: None)
+        self._trim(horizon)
+        return gone
+
+    def _mark(self, data: bytes) -> Mark:
+        state, _ = checkpoint.decode(data, self._engine.reader)
+        return Mark(state.seq, state.time)
+
+    def _dead(self) -> frozenset[str]:
+        """Return the owners of blobs that are not alive."""
+        backend = self._engine.backend
+        owners = {name.partition("-")[0] for name, _ in backend.blobs.names()}
+        return frozenset(owner for owner in owners if owner != backend.pins.owner and not backend.pins.alive(owner))
+
+    def _orphans(self, state: State, fenced: frozenset[str]) -> list[str]:
+        """Return blobs of dead owners that no commit ever named."""
+        named = {*state.live, *state.dropped}
+        return [name for owner in fenced for name, _ in self._engine.backend.blobs.names(owner) if name not in named]
+
+    def _trim(self, horizon: int) -> None:
+        """Forget the log below the horizon; never above the second newest checkpoint."""
+        registry = self._engine.backend.registry
+        seqs = [kept.seq for kept in registry.checkpoints()]
+        if len(seqs) < 2:
+            return
+        below = [seq for seq in seqs[1:] if seq <= horizon]
+        if below:
+            registry.trim(below[0], keep=set(self._engine.state().tags.values()))
+
+    def compact(self, keep: float | None = None) -> dict[str, int]:
+        """Fold everything, write a checkpoint, let go of the past beyond ``keep`` seconds (None: as the settings say).
+
+        Returns bytes of blobs and of the log before and after.
+        """
+        before = self._sizes()
+        self.fold()
+        self.checkpoint()
+        self.collect(keep)
+        if keep is not None:
+            self.checkpoint()
+            self._trim(self._engine.state().horizon)
+        after = self._sizes()
+        return {f"{what}_{when}": size[what] for when, size in (("before", before), ("after", after)) for what in ("blobs", "log")}
+
+    def _sizes(self) -> dict[str, int]:
+        backend = self._engine.backend
+        return {"blobs": sum(size for _, size in backend.blobs.names()), "log": backend.registry.size()}

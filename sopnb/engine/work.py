@@ -1,0 +1,152 @@
+"""One transaction: a snapshot, what was read from it, and what is to be written over it.
+
+Invariant: nothing leaves this object before ``Engine.commit``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, Protocol
+
+from sopnb.engine.builder import Part
+from sopnb.engine.record import CatalogueChange
+from sopnb.engine.state import State, StoreState
+from sopnb.engine.storework import StoreWork
+from sopnb.engine.tail import Tail
+from sopnb.engine.tree import TreeReader, TreeRef
+from sopnb.errors import InvalidInput, InvalidState, ReadOnly, StoreExists, StoreNotFound
+from sopnb.protocols import Clock
+from sopnb.schema import Schema
+
+Mode = Literal["read", "write", "unchecked"]
+
+
+class Workroom(Protocol):
+    """What a transaction needs of the engine while it is being made."""
+
+    @property
+    def clock(self) -> Clock:
+        """Where ids come from."""
+
+    @property
+    def reader(self) -> TreeReader:
+        """Reads trees."""
+
+    @property
+    def spill_bytes(self) -> int:
+        """A bulk write larger than this is written to a blob at once."""
+
+    def write_tree(self, schema: Schema, parts: Iterable[Part], *, last: bytes | None = None) -> TreeRef | None:
+        """Write parts as a tree of this engine's own; it exists once a commit names it."""
+
+    def discard(self, blobs: Iterable[str]) -> None:
+        """Delete blobs of this engine's own that no commit will name."""
+
+
+class Work:
+    """A transaction on one snapshot. Not for use by two threads at once."""
+
+    def __init__(self, state: State, room: Workroom, *, mode: Mode = "write", message: str = "", author: str = "") -> None:
+        self.state, self.room, self.mode, self.message, self.author = state, room, mode, message, author
+        self.catalogue: list[CatalogueChange] = []
+        self.tags: list[tuple[str, int]] = []
+        self.names_read: set[str] = set()
+        self.spilled: set[str] = set()
+        """Blobs written ahead of the commit."""
+        self.done = False
+        self._drafts: dict[int, StoreWork] = {}
+        self._names: dict[str, int] | None = None
+
+    @property
+    def names(self) -> dict[str, int]:
+        """The ids of the stores by name, own changes included."""
+        if self._names is None:
+            self._names = dict(self.state.names)
+        return self._names
+
+    def stores(self) -> tuple[str, ...]:
+        """Return the names of the stores, own changes included."""
+        self.names_read.add("")
+        return tuple(sorted(self.names))
+
+    def create(self, name: str, schema: Schema) -> StoreWork:
+        """Create a store. Raises ``StoreExists``."""
+        self.writing()
+        self.names_read.add(name)
+        if name in self.names:
+            raise StoreExists(name)
+        id = int.from_bytes(self.room.clock.new_id(6), "big")
+        self.catalogue.append(CatalogueChange("create", id, 1, name, schema.to_dict()))
+        self.names[name] = id
+        empty = StoreState(id, name, 1, schema, (), Tail(self.state.seq, schema), self.state.seq, self.room.reader)
+        draft = self._drafts[id] = StoreWork(self, empty, created=True)
+        return draft
+
+    def drop(self, name: str) -> None:
+        """Drop a store. Raises ``StoreNotFound``."""
+        store = self.store(name)
+        self.writing()
+        del self.names[name]
+        self._drafts.pop(store.id)
+        if store.created:
+            self.catalogue = [change for change in self.catalogue if change.store != store.id]
+        else:
+            self.catalogue.append(CatalogueChange("drop", store.id, store.base.layout, name))
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename a store. Raises ``StoreNotFound`` or ``StoreExists``."""
+        store = self.store(old)
+        self.writing()
+        self.names_read.add(new)
+        if new in self.names:
+            raise StoreExists(new)
+        self.names[new] = self.names.pop(old)
+        store.name = new
+        self.catalogue.append(CatalogueChange("rename", store.id, store.base.layout, new))
+
+    def tag(self, name: str, seq: int) -> None:
+        """Give a name to the state after commit ``seq``; 0 takes the name away."""
+        self.writing()
+        if not name:
+            raise InvalidInput("a tag needs a name")
+        self.tags.append((name, seq))
+
+    def store(self, name: str) -> StoreWork:
+        """Return a store as this transaction sees it. Raises ``StoreNotFound``."""
+        self.open()
+        self.names_read.add(name)
+        id = self.names.get(name)
+        if id is None:
+            raise StoreNotFound(name, tuple(sorted(self.names)))
+        draft = self._drafts.get(id)
+        if draft is None:
+            draft = self._drafts[id] = StoreWork(self, self.state.store(id))
+        return draft
+
+    def drafts(self) -> list[StoreWork]:
+        """Return the stores that were touched."""
+        return list(self._drafts.values())
+
+    def rollback(self) -> None:
+        """Forget everything. Harmless to repeat."""
+        self.finish(kept=())
+
+    def finish(self, kept: Iterable[str]) -> None:
+        """End the transaction; blobs written ahead are deleted, but for those that its commit names."""
+        self.done = True
+        self._drafts = {}
+        useless = self.spilled.difference(kept)
+        self.spilled = set()
+        if useless:
+            self.room.discard(useless)
+
+    def open(self) -> None:
+        """Raise ``InvalidState`` if the transaction is over."""
+        if self.done:
+            raise InvalidState("this transaction is finished; begin another one")
+
+    def writing(self) -> None:
+        """Raise unless the transaction may write."""
+        self.open()
+        if self.mode == "read":
+            raise ReadOnly('this transaction only reads; begin it with mode="write"')
