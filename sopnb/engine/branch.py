@@ -7,6 +7,7 @@ is seeded by the database and the blob's name, so a stale or swapped extent is n
 
 from __future__ import annotations
 
+import weakref
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -79,6 +80,8 @@ class Branch:
         self._node = node
         self.level, self.keys = node.level, node.keys
         self.nbytes = nbytes * 4
+        self.decoded: list[weakref.ref[Any] | None] = [None] * len(node.keys)
+        """For each child, what was decoded of it, as long as the cache keeps it."""
 
     @classmethod
     def decode(cls, data: Any, where: str) -> Branch:

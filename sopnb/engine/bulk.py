@@ -104,10 +104,13 @@ class BulkWriter:
             there = found.there
         seqs = found.seq
         if there.any():
-            old = pa.Table.from_batches([found.fetch(self._schema)])
-            table = self._completed(table, there, old)
+            values = [name for name in self._schema.physical.names if name not in self._schema.stored_key_names]
+            old = pa.Table.from_batches([found.fetch(self._schema, values)])
             changed = np.ones(len(there), bool)
-            changed[there] = differ(table.filter(pa.array(there)), old)
+            given = [name for name in values if name in table.column_names]
+            new = table.select(given)
+            changed[there] = differ(new if there.all() else new.filter(pa.array(there)), old)
+            table = self._completed(table, there, old)
             if not changed.all():
                 self._store.reads.many(keys.take(np.flatnonzero(~changed)))
                 self.counts += Counts(unchanged=int((~changed).sum()))
@@ -181,5 +184,6 @@ def differ(new: pa.Table, old: pa.Table) -> Any:
 
 
 def _one(column: Any) -> Any:
-    combined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) and combined.num_chunks else combined
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -94,7 +94,7 @@ class Leaf:
         self._list: list[bytes] | None = None
         self._asked = 0
         self._rows: dict[int, Entry] = {}
-        self.weighed = 0
+        self.used = 0
 
     @property
     def nbytes(self) -> int:
@@ -105,11 +105,6 @@ class Leaf:
             width += width + _KEY_BYTES
         row = 100 + _VALUE_BYTES * len(self._schema.physical)
         return self._size + width * len(self.entries) + len(self._rows) * row
-
-    @property
-    def grown(self) -> bool:
-        """Whether it takes noticeably more than when it was weighed last."""
-        return self.nbytes > self.weighed * 5 // 4
 
     def find(self, key: bytes) -> int:
         """Return the row of a key, -1 if it is not there."""

@@ -7,6 +7,7 @@ checked when it is first used. A tree may name leaves of older blobs, so what di
 from __future__ import annotations
 
 import threading
+import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -33,6 +34,8 @@ READ_AHEAD = 16
 SMALL = 65_536
 """A run of no more entries keeps a set of its keys once it is asked often."""
 _ASKED_OFTEN = 8
+LOOKS = 31
+"""A leaf is weighed again after this many uses (one less than a power of two)."""
 
 
 class TreeRef(msgspec.Struct, array_like=True, frozen=True):
@@ -103,7 +106,6 @@ class TreeReader:
 
     def weigh(self, extent: Extent, leaf: Leaf) -> None:
         """Keep a leaf, or account for one that has grown."""
-        leaf.weighed = leaf.nbytes
         self.cache.put(extent[:2], leaf)
 
     def kept(self, extent: Extent) -> Leaf | None:
@@ -181,7 +183,7 @@ class Tree:
         self.ref, self.lo, self.hi, self._schema, self._reader = ref, lo, hi, schema, reader
         self.entries, self.delta = ref.entries, ref.delta
         self._asked = 0
-        self._set = ("keys", ref.blob, ref.offset)
+        self._set: Callable[[], _KeySet | None] = lambda: None
 
     @property
     def span(self) -> tuple[bytes, bytes]:
@@ -193,10 +195,27 @@ class Tree:
         return self._reader.branch(self.ref.root)
 
     def _leaf(self, branch: Branch, i: int) -> Leaf:
-        leaf = self._reader.leaf(branch.extent(i), branch.shape(i), self._schema)
-        if leaf.entries.keys(self._schema) is not None and leaf.grown:
+        kept = branch.decoded[i]
+        leaf: Leaf | None = None if kept is None else kept()
+        if leaf is None:
+            leaf = self._reader.leaf(branch.extent(i), branch.shape(i), self._schema)
+            branch.decoded[i] = weakref.ref(leaf)
+        else:
+            self._reader.leaves += 1
+        leaf.used += 1
+        if leaf.used & LOOKS == LOOKS:  # tell the cache now and then that it is in use, and how large it has become
             self._reader.weigh(branch.extent(i), leaf)
         return leaf
+
+    def _below(self, branch: Branch, i: int) -> Branch:
+        kept = branch.decoded[i]
+        child: Branch | None = None if kept is None else kept()
+        if child is None:
+            child = self._reader.branch(branch.extent(i))
+            branch.decoded[i] = weakref.ref(child)
+        else:
+            self._reader.branches += 1
+        return child
 
     # -- by key ---------------------------------------------------------------------------------------------------------------
 
@@ -211,7 +230,7 @@ class Tree:
                 return None
             if not branch.level:
                 break
-            branch = self._reader.branch(branch.extent(i))
+            branch = self._below(branch, i)
         leaf = self._leaf(branch, i)
         at = leaf.find(key)
         if at < 0:
@@ -223,14 +242,23 @@ class Tree:
         return entry if entry.seq else entry._replace(seq=self.hi)
 
     def _may_hold(self, key: bytes) -> bool:
-        found = self._reader.cache.get(self._set)
-        if isinstance(found, _KeySet):
+        found = self._set()
+        if found is not None:
             return key in found.keys
         self._asked += 1
         if self._asked >= _ASKED_OFTEN:
-            keys = frozenset(key for piece in self.pieces(b"", None) for key in piece.load().keys(self._schema).tolist())
-            self._reader.cache.put(self._set, _KeySet(keys))
+            self._set = weakref.ref(self._key_set())
         return self.ref.first <= key <= self.ref.last
+
+    def _key_set(self) -> _KeySet:
+        """Return the set of all keys, which the cache keeps."""
+        name = ("keys", self.ref.blob, self.ref.offset)
+        found = self._reader.cache.get(name)
+        if isinstance(found, _KeySet):
+            return found
+        made = _KeySet(frozenset(key for piece in self.pieces(b"", None) for key in piece.load().keys(self._schema).tolist()))
+        self._reader.cache.put(name, made)
+        return made
 
     def find(self, keys: Keys) -> Iterator[Group]:
         """Yield where keys are found."""
@@ -244,7 +272,7 @@ class Tree:
             if a == b:
                 continue
             if branch.level:
-                yield from self._find(self._reader.branch(branch.extent(i)), keys, start + a, start + b)
+                yield from self._find(self._below(branch, i), keys, start + a, start + b)
                 continue
             leaf = self._leaf(branch, i)
             at, hit = leaf.entries.keys(self._schema).match(exact.slice(a, b))
@@ -270,7 +298,7 @@ class Tree:
         for i in reversed(numbers) if reverse else numbers:
             after = branch.keys[i + 1] if i + 1 < len(branch) else stop
             if branch.level:
-                yield from self._children(self._reader.branch(branch.extent(i)), lo, hi, after, reverse=reverse)
+                yield from self._children(self._below(branch, i), lo, hi, after, reverse=reverse)
             else:
                 yield branch, i, after
 
@@ -305,7 +333,7 @@ class Tree:
                 return total
             if not branch.level:
                 break
-            branch = self._reader.branch(branch.extent(i))
+            branch = self._below(branch, i)
         leaf = self._leaf(branch, i)
         return total + leaf.delta_before(leaf.entries.keys(self._schema).search(key))
 
@@ -316,7 +344,7 @@ class Tree:
             lo, hi = narrowed(branch.keys, lo, hi, below)
             if not branch.level:
                 return lo, hi
-            branch = self._reader.branch(branch.extent(max(bisect_right(branch.keys, lo) - 1, 0)))
+            branch = self._below(branch, max(bisect_right(branch.keys, lo) - 1, 0))
 
     def child(self, branch: Branch, i: int) -> Child:
         """Return what is said of a leaf, its seq written out, so that another tree may name it."""

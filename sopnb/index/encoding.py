@@ -314,26 +314,28 @@ def _decode(kind: Any, data: bytes, width: int | None) -> tuple[Any, int]:
 
 
 def _vector(field: _Field, array: Any) -> tuple[Any, Any]:
-    """Return (bytes as a matrix, lengths or None where all rows are full)."""
+    """Return a key column as (one row of bytes for each row, None) where all are equally long, else (None, an Arrow binary array)."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    n = len(array)
-    null = array.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
-    if null.any() and not field.nullable:
+    floating = pa.types.is_floating(array.type)
+    null = array.is_null(nan_is_null=True).to_numpy(zero_copy_only=False) if floating or array.null_count else None
+    if null is not None and not null.any():
+        null = None
+    if null is not None and not field.nullable:
         raise InvalidInput(f"key column {field.spec.name!r} may not be null; row {int(null.argmax())} is")
-    data, lengths = _text(array, null) if field.width is None else (_fixed(field, array, null), None)
+    if field.width is None:
+        return None, _text(field, array, null)
+    data = _fixed(field, array, np.zeros(len(array), bool) if null is None else null)
     if field.spec.descending:
-        data = ~data if lengths is None else np.where(np.arange(data.shape[1]) < lengths[:, None], ~data, np.uint8(0))
+        data = ~data
     if not field.nullable:
-        return data, lengths
-    marker = np.full((n, 1), 1, np.uint8)
-    marker[null] = field.null[0]
-    data = np.hstack([marker, data])
-    if null.any():
-        data[null, 1:] = 0
-        lengths = np.full(n, field.width, np.int64) if lengths is None else lengths
-        lengths = np.where(null, 0, lengths)
-    return data, None if lengths is None else lengths + 1
+        return data, None
+    marked = np.empty((len(data), data.shape[1] + 1), np.uint8)
+    marked[:, 0] = 1
+    marked[:, 1:] = data
+    if null is None:
+        return marked, None
+    return None, pc.if_else(pa.array(null), pa.scalar(field.null, pa.large_binary()), _binary(marked))
 
 
 def _fixed(field: _Field, array: Any, null: Any) -> Any:
@@ -359,43 +361,50 @@ def _fixed(field: _Field, array: Any, null: Any) -> Any:
     return bits.astype(f">{dtype}").view(np.uint8).reshape(n, width)
 
 
-def _text(array: Any, null: Any) -> tuple[Any, Any]:
-    n = len(array)
-    wide = array.cast(pa.large_binary()) if not pa.types.is_large_binary(array.type) else array
-    offsets = np.frombuffer(wide.buffers()[1], np.int64)[wide.offset : wide.offset + n + 1]
-    body = np.frombuffer(wide.buffers()[2] or b"", np.uint8)
-    lengths = np.where(null, 0, np.diff(offsets))
-    if n and body[offsets[0] : offsets[-1]].size and not body[offsets[0] : offsets[-1]].all():
-        encoded = [b"" if v is None else v.replace(b"\0", b"\0\xff") for v in wide.to_pylist()]
-        body = np.frombuffer(b"".join(encoded), np.uint8)
-        lengths = np.fromiter(map(len, encoded), np.int64, n)
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-    out = np.zeros((n, int(lengths.max(initial=0)) + 2), np.uint8)
-    rows = np.repeat(np.arange(n), lengths)
-    columns = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    out[rows, columns] = body[np.repeat(offsets[:-1], lengths) + columns]
-    return out, lengths + 2
+def _text(field: _Field, array: Any, null: Any) -> Any:
+    """Return texts or bytes with their ends, inverted and marked where the field wants it."""
+    wide = array if pa.types.is_large_binary(array.type) else array.cast(pa.large_binary())
+    offsets = np.frombuffer(wide.buffers()[1], np.int64)[wide.offset : wide.offset + len(wide) + 1]
+    body = np.frombuffer(wide.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]] if len(wide) else np.zeros(0, np.uint8)
+    if body.size and not body.all():
+        wide = pa.array([None if v is None else v.replace(b"\0", b"\0\xff") for v in wide.to_pylist()], pa.large_binary())
+    if field.spec.descending:
+        raw = np.frombuffer(wide.buffers()[2] or b"", np.uint8)
+        wide = pa.Array.from_buffers(wide.type, len(wide), [wide.buffers()[0], wide.buffers()[1], pa.py_buffer(~raw)], -1, wide.offset)
+    end = b"\xff\xff" if field.spec.descending else b"\0\0"
+    parts = [wide, pa.scalar(end, pa.large_binary())]
+    if field.nullable:
+        parts.insert(0, pa.scalar(b"\1", pa.large_binary()))
+    whole = pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.large_binary()))
+    return whole if null is None else pc.fill_null(whole, pa.scalar(field.null, pa.large_binary()))
+
+
+def _binary(rows: Any) -> Any:
+    """Return equally long rows of bytes as an Arrow binary array."""
+    n, width = rows.shape
+    offsets = np.arange(0, (n + 1) * width, width, dtype=np.int64) if width else np.zeros(n + 1, np.int64)
+    return pa.Array.from_buffers(pa.large_binary(), n, [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(rows))])
 
 
 def _joined(columns: Sequence[tuple[Any, Any]], n: int) -> Keys:
-    width = sum(data.shape[1] for data, _ in columns)
-    if all(lengths is None for _, lengths in columns):
-        out = np.hstack([data for data, _ in columns]) if n else np.zeros((0, max(width, 1)), np.uint8)
-        total = np.full(n, width, np.int64)
-    else:
-        out, at = np.zeros((n, max(width, 1)), np.uint8), np.zeros(n, np.int64)
-        rows = np.arange(n)
-        for data, lengths in columns:
-            for j in range(data.shape[1]):
-                inside = slice(None) if lengths is None else np.flatnonzero(lengths > j)
-                out[rows[inside], at[inside] + j] = data[inside, j]
-            at += data.shape[1] if lengths is None else lengths
-        total = at
-        width = int(total.max(initial=1))
-        out = out[:, :width]
-    out = np.ascontiguousarray(out)
+    if all(rows is not None for rows, _ in columns):
+        out = np.ascontiguousarray(np.hstack([rows for rows, _ in columns]))
+        width = out.shape[1]
+        if 0 < width <= WIDEST:
+            return Keys(out.view(f"S{width}").reshape(n), np.full(n, width, np.int64))
+    arrays = [_binary(rows) if array is None else array for rows, array in columns]
+    whole = pc.binary_join_element_wise(*arrays, pa.scalar(b"", pa.large_binary())) if len(arrays) > 1 else arrays[0]
+    offsets = np.frombuffer(whole.buffers()[1], np.int64)[whole.offset : whole.offset + n + 1] if n else np.zeros(1, np.int64)
+    lengths = np.diff(offsets)
+    width = max(int(lengths.max(initial=1)), 1)
     if width > WIDEST:
         array = np.empty(n, object)
-        array[:] = [row[:m].tobytes() for row, m in zip(out, total.tolist(), strict=True)]
-        return Keys(array, total)
-    return Keys(out.view(f"S{out.shape[1]}").reshape(n), total)
+        array[:] = whole.to_pylist()
+        return Keys(array, lengths)
+    body = np.frombuffer(whole.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]] if n else np.zeros(0, np.uint8)
+    if n and (lengths == width).all():
+        out = body.reshape(n, width)
+    else:
+        out = np.zeros((n, width), np.uint8)
+        out[np.arange(width) < lengths[:, None]] = body
+    return Keys(np.ascontiguousarray(out).view(f"S{width}").reshape(n), lengths)
