@@ -55,6 +55,7 @@ class BulkWriter:
     def __init__(self, store: StoreWork, kind: Kind, table: pa.Table, on_error: OnError) -> None:
         self._store, self._schema, self._kind, self._table, self._report = store, store.schema, kind, table, on_error == "report"
         self._stack = store.stack
+        self._values = [name for name in self._schema.physical.names if name not in self._schema.stored_key_names]
         self._rejected: list[pa.Table] = []
         self.counts = Counts()
         arrays = [_one(table[name]) for name in self._schema.key_names]
@@ -104,12 +105,10 @@ class BulkWriter:
             there = found.there
         seqs = found.seq
         if there.any():
-            values = [name for name in self._schema.physical.names if name not in self._schema.stored_key_names]
-            old = pa.Table.from_batches([found.fetch(self._schema, values)])
+            old = pa.Table.from_batches([found.fetch(self._schema, self._values or self._schema.stored_key_names)])
             changed = np.ones(len(there), bool)
-            given = [name for name in values if name in table.column_names]
-            new = table.select(given)
-            changed[there] = differ(new if there.all() else new.filter(pa.array(there)), old)
+            new = table.select([name for name in self._values if name in table.column_names])
+            changed[there] = differ(new if there.all() or not new.num_columns else new.filter(pa.array(there)), old)
             table = self._completed(table, there, old)
             if not changed.all():
                 self._store.reads.many(keys.take(np.flatnonzero(~changed)))
@@ -169,7 +168,7 @@ class BulkWriter:
 
 def differ(new: pa.Table, old: pa.Table) -> Any:
     """Say for each row whether any column differs; null equals null, NaN equals NaN."""
-    differs = np.zeros(new.num_rows, bool)
+    differs = np.zeros(old.num_rows, bool)
     for name in new.column_names:
         a, b = _one(new[name]), _one(old[name])
         if pa.types.is_nested(a.type):

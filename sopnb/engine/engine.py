@@ -27,7 +27,19 @@ from sopnb.engine.storework import StoreWork
 from sopnb.engine.tree import TreeReader, TreeRef
 from sopnb.engine.upkeep import Upkeep
 from sopnb.engine.work import Mode, Work
-from sopnb.errors import Closed, Conflict, Corruption, HistoryTrimmed, InvalidInput, ReadOnly, SnapshotGone, SopError, TagNotFound, Trimmed
+from sopnb.errors import (
+    Closed,
+    CommitUnknown,
+    Conflict,
+    Corruption,
+    HistoryTrimmed,
+    InvalidInput,
+    ReadOnly,
+    SnapshotGone,
+    SopError,
+    TagNotFound,
+    Trimmed,
+)
 from sopnb.protocols import Backend, Clock, Commit
 from sopnb.schema import Schema
 from sopnb.settings import DatabaseSettings, HandleSettings
@@ -63,7 +75,7 @@ class Engine:
         self.reader.missing = self._missing
         self.closed = False
         self._mutex = threading.RLock()
-        self._state = State()
+        self._state = self._handed = State()
         self._recent: deque[Past] = deque()
         self._recent_bytes = 0
         self._outcomes: OrderedDict[int, tuple[bytes, int]] = OrderedDict()
@@ -117,9 +129,11 @@ class Engine:
     def state(self) -> State:
         """Return the newest committed state. It stays readable as long as the caller keeps it."""
         self.refresh()
-        state = self._state
-        self._holds.add(state.hold)
-        return state
+        if self._state is not self._handed:
+            with self._mutex:  # the pin is moved under the same lock, so it never passes a state that is being handed out
+                self._handed = self._state
+                self._holds.add(self._handed.hold)
+        return self._handed
 
     def refresh(self) -> int:
         """Apply what others committed since, and return the newest seq."""
@@ -165,13 +179,18 @@ class Engine:
         if now - self._pin_time < self.handle.pin_seconds:
             return
         self._pin_time = now
-        oldest = self._oldest_read()
-        if oldest > self._pinned:
-            self._pinned = oldest
-            self.backend.pins.advance(oldest)
+        self.move_pin()
+
+    def move_pin(self) -> None:
+        """Move the pin up to the oldest state that this engine reads."""
+        with self._mutex:
+            oldest = self._oldest_read()
+            if oldest > self._pinned:
+                self._pinned = oldest
+                self.backend.pins.advance(oldest)
 
     def _oldest_read(self) -> int:
-        return min([self._state.seq, *(hold.seq for hold in list(self._holds))])
+        return min([self._state.seq, self._handed.seq, *(hold.seq for hold in list(self._holds))])
 
     def _missing(self, blob: str) -> SopError:
         """Return the error for a blob that is not there: collected under a reader without a pin, or lost."""
@@ -200,11 +219,20 @@ class Engine:
         if seq == newest.seq:
             return newest
         state = self._replayed(newest, seq, time)
+        newest = self._pin_back(state)
         if state.seq < newest.horizon and state.seq not in newest.tags.values():
             what = f"commit {seq}" if seq is not None else "that time"
             raise HistoryTrimmed(f"the state of {what} is no longer kept; the oldest is that of commit {newest.horizon}")
-        self._holds.add(state.hold)
         return state
+
+    def _pin_back(self, state: State) -> State:
+        """Pin an older state and return the newest one, read after that: its horizon says whether the pin came in time."""
+        with self._mutex:
+            self._holds.add(state.hold)
+            if self.backend.writable and state.seq < self._pinned:
+                self._pinned = state.seq
+                self.backend.pins.pin(state.seq)
+        return self.state()
 
     def _replayed(self, newest: State, seq: int | None, time: int | None) -> State:
         state = State()
@@ -274,19 +302,21 @@ class Engine:
         """
         work.open()
         kept: set[str] = set()
-        unsure = False
         try:
             payload = self._payload(work)
             if payload is None:
                 return 0
-            unsure = True
-            seq = self._committer.commit(payload, work.state.seq, lambda since: validate(work, since))
+            for tagged in {seq for _, seq in work.tags if seq}:
+                self.upkeep.keep(self.at(seq=tagged))
             kept = {change.run[0] for change in payload.changes if change.run is not None}
-        except (Conflict, TimeoutError):
-            unsure = False
+            seq = self._committer.commit(payload, work.state.seq, lambda since: validate(work, since))
+        except CommitUnknown:
+            raise
+        except Exception:  # it is sure that nothing was written
+            kept = set()
             raise
         finally:
-            work.finish(work.spilled if unsure and not kept else kept)
+            work.finish(kept)
         if self.upkeep.due(payload):
             self.maintenance.wake()
         return seq
@@ -334,7 +364,8 @@ class Engine:
 
     def discard(self, blobs: Iterable[str]) -> None:
         """Delete blobs of this engine's own that no commit will name."""
-        self.backend.blobs.delete(blobs)
+        owner = self.backend.pins.owner
+        self.backend.blobs.delete([blob for blob in blobs if blob.startswith(owner)])
 
     # -- what a committer needs -----------------------------------------------------------------------------------------------
 

@@ -152,20 +152,17 @@ class State:
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
     horizon: int = 0
     fenced: frozenset[str] = frozenset()
+    hold: Hold = field(init=False)
+    """What keeps this state readable."""
+    _as_of: dict[int, StoreState] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hold", Hold(self.seq))
 
     @cached_property
     def stores(self) -> Mapping[str, StoreState]:
         """The stores by name, in the order of their names, each as of this state."""
         return {name: self.store(id) for name, id in sorted(self.names.items())}
-
-    @cached_property
-    def hold(self) -> Hold:
-        """What keeps this state readable."""
-        return Hold(self.seq)
-
-    @cached_property
-    def _as_of(self) -> dict[int, StoreState]:
-        return {}
 
     def store(self, id: int) -> StoreState:
         """Return a store as of this state, which it keeps readable."""

@@ -45,6 +45,9 @@ class Host(Protocol):
     def write_tree(self, schema: Schema, parts: Iterable[Part], *, last: bytes | None = None) -> TreeRef | None:
         """Write a tree of this engine's own."""
 
+    def move_pin(self) -> None:
+        """Move this engine's own pin up to the oldest state that it reads."""
+
     def discard(self, blobs: Iterable[str]) -> None:
         """Delete blobs of this engine's own that no commit will name."""
 
@@ -147,10 +150,11 @@ class Upkeep:
             engine.backend.registry.checkpoint(state.seq, checkpoint.encode(state, engine.outcomes()))
         return state.seq
 
-    def tag(self, seq: int, state: State) -> None:
+    def keep(self, state: State) -> None:
         """Write down a state that is about to get a tag."""
-        if seq:
-            self._engine.backend.registry.checkpoint(seq, checkpoint.encode(state, []))
+        if state.seq:
+            outcomes = [outcome for outcome in self._engine.outcomes() if outcome[0] <= state.seq]
+            self._engine.backend.registry.checkpoint(state.seq, checkpoint.encode(state, outcomes))
 
     def collect(self, keep: float | None = None) -> list[str]:
         """Move the horizon, delete what no state from there on needs, trim the log; return the blobs that went.
@@ -164,14 +168,15 @@ class Upkeep:
         state = engine.state()
         marks = [self._mark(kept.state) for kept in registry.checkpoints()]
         horizon = collect.horizon(state, marks, engine.backend.clock.now(), engine.settings, keep)
-        fenced = self._dead()
+        orphans = self._orphans(state)
+        fenced = state.fenced | {name.partition("-")[0] for name in orphans}
         gone: list[str] = []
-        if horizon > state.horizon or fenced - state.fenced or collect.droppable(state, horizon, ()):
+        if horizon > state.horizon or orphans or collect.droppable(state, horizon, ()):
             engine.append(Payload(collect=Collect(horizon, sorted(fenced))), state.seq, lambda since: None)
+            engine.move_pin()
             pins = engine.backend.pins.held()
             state = engine.state()
             gone = collect.droppable(state, horizon, pins)
-            orphans = self._orphans(state, fenced)
             engine.backend.blobs.delete([*gone, *orphans])
             if gone:
                 engine.append(Payload(gone=gone), state.seq, lambda since: None)
@@ -182,16 +187,14 @@ class Upkeep:
         state, _ = checkpoint.decode(data, self._engine.reader)
         return Mark(state.seq, state.time)
 
-    def _dead(self) -> frozenset[str]:
-        """Return the owners of blobs that are not alive."""
+    def _orphans(self, state: State) -> list[str]:
+        """Return blobs that no commit ever named and whose owners are dead: they are fenced before their blobs go."""
         backend = self._engine.backend
-        owners = {name.partition("-")[0] for name, _ in backend.blobs.names()}
-        return frozenset(owner for owner in owners if owner != backend.pins.owner and not backend.pins.alive(owner))
-
-    def _orphans(self, state: State, fenced: frozenset[str]) -> list[str]:
-        """Return blobs of dead owners that no commit ever named."""
         named = {*state.live, *state.dropped}
-        return [name for owner in fenced for name, _ in self._engine.backend.blobs.names(owner) if name not in named]
+        unnamed = [name for name, _ in backend.blobs.names() if name not in named]
+        owners = {name.partition("-")[0] for name in unnamed} - {backend.pins.owner}
+        dead = {owner for owner in owners if not backend.pins.alive(owner)}
+        return [name for name in unnamed if name.partition("-")[0] in dead]
 
     def _trim(self, horizon: int) -> None:
         """Forget the log below the horizon; never above the second newest checkpoint."""
