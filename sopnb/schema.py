@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from sopnb.errors import InvalidInput, SchemaMismatch
 from sopnb.index import IndexSpecification, KeyCodec, Keys
-from sopnb.values import Converter, from_storage, storage_type, to_storage
+from sopnb.values import Converter, from_storage, restorer, scalar_reader, storage_type, to_storage
 
 ID = "_id"
 RESERVED = ("_id", "_seq", "_reason")
@@ -63,6 +63,8 @@ class Schema:
                 raise InvalidInput(f"column {name!r} is there twice; rename one of them")
         self.codec = KeyCodec(specification, self.arrow)
         self.physical = self._physical()
+        self.memo: dict[Any, Any] = {}
+        """What others derive from this schema and keep with it."""
         self._documents = {field.name for field in arrow if is_document(field)}
 
     @classmethod
@@ -105,6 +107,11 @@ class Schema:
         """The key columns in order."""
         return self.specification.names
 
+    @cached_property
+    def stored_key_names(self) -> tuple[str, ...]:
+        """The physical columns that make the encoded key: the key columns, and ``_id`` where keys need not be unique."""
+        return self.key_names if self.unique else (*self.key_names, ID)
+
     @property
     def unique(self) -> bool:
         """Whether no two records have the same key."""
@@ -131,6 +138,10 @@ class Schema:
     @cached_property
     def _out(self) -> list[tuple[str, Converter | None]]:
         return [(field.name, from_storage(field.type, document=field.name in self._documents)) for field in self.arrow]
+
+    @cached_property
+    def _made(self) -> list[tuple[str, Converter]]:
+        return [(name, make) for name, make in self._out if make is not None]
 
     def partial(self, record: Mapping[str, Any], *, store: str = "") -> dict[str, Any]:
         """Return the storage values of the columns that a record gives. Raises ``SchemaMismatch`` naming the column."""
@@ -166,7 +177,10 @@ class Schema:
 
     def record(self, row: Sequence[Any]) -> dict[str, Any]:
         """Return a row as Python values by column."""
-        return {name: value if make is None else make(value) for (name, make), value in zip(self._out, row, strict=False)}
+        record = dict(zip(self.arrow.names, row, strict=False))
+        for name, make in self._made:
+            record[name] = make(record[name])
+        return record
 
     def key(self, value: Any, *, partial: bool = False, store: str = "") -> tuple[Any, ...]:
         """Return what a person typed for a key as storage values: one value, or a tuple of the key's fields.
@@ -207,6 +221,37 @@ class Schema:
         """Return the encoded key of a row."""
         return self.codec.encode([row[i] for i in self._key_positions], b"" if self.unique else row[-1])
 
+    def blank(self, key: bytes) -> tuple[Any, ...]:
+        """Return a row that holds a key and nothing else: what stands for a deleted record in columns."""
+        row: list[Any] = [None] * len(self.physical)
+        for at, value in zip(self._key_positions, self.codec.decode(key), strict=True):
+            row[at] = value
+        if not self.unique:
+            row[-1] = key[-16:]
+        return tuple(row)
+
+    @cached_property
+    def _restorers(self) -> list[tuple[int, Converter]]:
+        return [(i, restore) for i, field in enumerate(self.physical) if (restore := restorer(field.type)) is not None]
+
+    def restored(self, row: Sequence[Any]) -> tuple[Any, ...]:
+        """Return a row as it was before it went through msgpack, which has no decimals."""
+        if not self._restorers:
+            return tuple(row)
+        values = list(row)
+        for i, restore in self._restorers:
+            if values[i] is not None:
+                values[i] = restore(values[i])
+        return tuple(values)
+
+    @cached_property
+    def _readers(self) -> list[Converter]:
+        return [scalar_reader(field.type) for field in self.physical]
+
+    def row_at(self, batch: Any, at: int) -> tuple[Any, ...]:
+        """Return one row of a batch of physical columns as storage values."""
+        return tuple([read(column[at]) for read, column in zip(self._readers, batch.columns, strict=True)])
+
     # -- many records ---------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -221,6 +266,10 @@ class Schema:
             for values, stored, field in zip(columns, self._storage, self.physical, strict=True)
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.physical)
+
+    def empty(self, columns: Sequence[str]) -> Any:
+        """Return a batch of no rows of these physical columns."""
+        return pa.RecordBatch.from_pylist([], schema=pa.schema([self.physical.field(name) for name in columns]))
 
     def rows(self, batch: Any) -> list[tuple[Any, ...]]:
         """Return a batch of physical columns as rows of storage values."""

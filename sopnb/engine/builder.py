@@ -78,7 +78,7 @@ class _Builder:
 
     # -- the blob -------------------------------------------------------------------------------------------------------------
 
-    def chunks(self, parts: Iterator[Part]) -> Iterator[Any]:
+    def chunks(self, parts: Iterator[Part]) -> Iterator[bytes]:
         """Yield the bytes of the blob."""
         self._emit(MARK.pack(MAGIC, self._uuid, 0, 0, 0, 0))
         for part in parts:
@@ -100,9 +100,11 @@ class _Builder:
         live = sorted(self._live.items())
         return TreeRef(*top.extent, top.entries, top.delta, top.key, last or self._last, self._leaf_count, live)
 
-    def _flushed(self) -> Iterator[Any]:
-        out, self._out = self._out, []
-        return iter(out)
+    def _flushed(self) -> Iterator[bytes]:
+        """Yield what was emitted since, as one piece."""
+        if self._out:
+            yield b"".join(self._out)
+            self._out = []
 
     def _emit(self, data: Any) -> Extent:
         """Append bytes at the next multiple of the alignment."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopnb.engine.counts import Counts
-from sopnb.engine.entries import Entries
+from sopnb.engine.entries import Entries, one_array
 from sopnb.engine.record import PUT
 from sopnb.errors import DuplicateKey, InvalidInput, KeyNotFound
 from sopnb.index import Keys, arrange
@@ -58,8 +58,8 @@ class BulkWriter:
         self._values = [name for name in self._schema.physical.names if name not in self._schema.stored_key_names]
         self._rejected: list[pa.Table] = []
         self.counts = Counts()
-        arrays = [_one(table[name]) for name in self._schema.key_names]
-        ids = None if self._schema.unique else _one(table["_id"])
+        arrays = [one_array(table[name]) for name in self._schema.key_names]
+        ids = None if self._schema.unique else one_array(table["_id"])
         self._order, self._repeats = arrange(arrays, self._schema.specification, ids)
         if self._repeats is not None and not self._report:
             row = int(np.argmax(self._repeats))
@@ -170,7 +170,7 @@ def differ(new: pa.Table, old: pa.Table) -> Any:
     """Say for each row whether any column differs; null equals null, NaN equals NaN."""
     differs = np.zeros(old.num_rows, bool)
     for name in new.column_names:
-        a, b = _one(new[name]), _one(old[name])
+        a, b = one_array(new[name]), one_array(old[name])
         if pa.types.is_nested(a.type):
             differs |= np.array([x != y for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True)], bool)
             continue
@@ -180,9 +180,3 @@ def differ(new: pa.Table, old: pa.Table) -> Any:
             same = pc.or_(same, pc.fill_null(pc.and_(pc.is_nan(a), pc.is_nan(b)), False))
         differs |= ~same.to_numpy(zero_copy_only=False)
     return differs
-
-
-def _one(column: Any) -> Any:
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

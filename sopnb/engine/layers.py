@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sopnb.engine.entries import Entries, Entry
+from sopnb.engine.entries import Entries, Entry, one_array
 from sopnb.engine.far import FarReader
 from sopnb.engine.layer import Group, Layer
 from sopnb.engine.merge import loaded, merged
@@ -38,22 +38,26 @@ class Found:
     def fetch(self, schema: Schema, columns: Sequence[str] | None = None) -> pa.RecordBatch:
         """Return the records that are there, in the order of their keys."""
         names = schema.physical.names if columns is None else list(columns)
-        batches, wheres = [], []
+        if not self.groups:
+            return schema.empty(names)
+        wheres, rows, batches, start = [], [], [], 0
         for group in self.groups:
             entries = group.entries.select(names)
-            taken = entries if len(group.rows) == len(entries) else entries.take(group.rows)
-            if taken.far is not None and self.far is not None:
-                taken = self.far.resolved(taken, schema)
-            batches.append(taken.batch)
+            picked = group.rows
+            if entries.far is not None and self.far is not None:
+                entries = self.far.resolved(entries.take(picked), schema)
+                picked = np.arange(len(picked))
+            batches.append(entries.batch)
+            rows.append(picked + start)
             wheres.append(group.where)
-        if not batches:
-            return schema.empty(names)
-        batch = pa.concat_batches(batches)
+            start += len(entries)
+        where, row = np.concatenate(wheres), np.concatenate(rows)
+        if len(self.groups) > 1 and (where[1:] < where[:-1]).any():
+            row = row[np.argsort(where, kind="stable")]
         if len(batches) == 1:
-            return batch
-        where = np.concatenate(wheres)
-        order = np.argsort(where, kind="stable")
-        return batch if (order == np.arange(len(order))).all() else batch.take(pa.array(order))
+            return batches[0].take(pa.array(row))
+        table = pa.Table.from_batches(batches).take(pa.array(row)).combine_chunks()
+        return pa.RecordBatch.from_arrays([one_array(column) for column in table.columns], schema=table.schema)
 
 
 class Stack:
@@ -89,13 +93,14 @@ class Stack:
                 break
             gone = np.zeros(len(keys), bool)
             for group in layer.find(keys if len(rest) == len(keys) else keys.take(rest)):
-                where = rest[group.where]
+                where, rows, entries = rest[group.where], group.rows, group.entries
                 gone[where] = True
-                live = group.entries.ops[group.rows] != DELETE
-                kept = Group(where[live], group.entries, group.rows[live])
-                seq[kept.where] = group.entries.seqs[kept.rows]
-                if len(kept.where):
-                    groups.append(kept)
+                if not entries.all_live:
+                    live = entries.ops[rows] != DELETE
+                    where, rows = where[live], rows[live]
+                if len(where):
+                    seq[where] = entries.seq if isinstance(entries.seq, int) else entries.seq[rows]
+                    groups.append(Group(where, entries, rows))
             rest = rest[~gone[rest]]
         return Found(seq, groups, self._far)
 

@@ -116,7 +116,8 @@ class Keys:
 
 def _alike(vectors: Sequence[Keys]) -> list[Any]:
     """Return arrays of keys that compare with each other: all of Python bytes if one is."""
-    if len({vector.array.dtype == object for vector in vectors}) == 1:
+    wide = [vector.array.dtype.hasobject for vector in vectors]
+    if all(wide) or not any(wide):
         return [vector.array for vector in vectors]
     arrays = [np.empty(len(vector), object) for vector in vectors]
     for array, vector in zip(arrays, vectors, strict=True):
