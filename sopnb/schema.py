@@ -55,6 +55,8 @@ class Schema:
         frame: dict[str, Any] | None = None,
     ) -> None:
         self.arrow, self.specification, self.frame = arrow.remove_metadata(), specification, frame
+        self.names: tuple[str, ...] = tuple(arrow.names)
+        """The columns that people see."""
         self.categories = dict(categories or {})
         for name in arrow.names:
             if name in RESERVED:
@@ -150,7 +152,7 @@ class Schema:
             if name == ID and not self.unique:
                 continue
             if name not in self._in:
-                known = ", ".join(map(repr, self.arrow.names))
+                known = ", ".join(map(repr, self.names))
                 raise SchemaMismatch(f"store {store!r} has no column {name!r}; its columns are {known}", store=store, column=str(name))
             values[name] = self._stored(name, value, store)
         return values
@@ -172,12 +174,12 @@ class Schema:
     def row(self, record: Mapping[str, Any], *, store: str = "") -> tuple[Any, ...]:
         """Return a whole record as storage values in physical order; columns left out are null, if they may be."""
         given = self.partial(record, store=store)
-        row = [given[name] if name in given else self._stored(name, None, store) for name in self.arrow.names]
+        row = [given[name] if name in given else self._stored(name, None, store) for name in self.names]
         return (*row,) if self.unique else (*row, record.get(ID))
 
     def record(self, row: Sequence[Any]) -> dict[str, Any]:
         """Return a row as Python values by column."""
-        record = dict(zip(self.arrow.names, row, strict=False))
+        record = dict(zip(self.names, row, strict=False))
         for name, make in self._made:
             record[name] = make(record[name])
         return record
@@ -288,8 +290,8 @@ class Schema:
         absent, else they become null where they may be. Raises ``SchemaMismatch``.
         """
         for name in table.column_names:
-            if name not in self.arrow.names and not (name == ID and not self.unique):
-                known = ", ".join(map(repr, self.arrow.names))
+            if name not in self.names and not (name == ID and not self.unique):
+                known = ", ".join(map(repr, self.names))
                 raise SchemaMismatch(f"store {store!r} has no column {name!r}; its columns are {known}", store=store, column=name)
         arrays, fields = [], []
         for field in self.arrow:
@@ -335,9 +337,9 @@ class Schema:
     def present(self, table: Any, columns: Sequence[str] | None = None) -> Any:
         """Return a table of physical columns in the types that people see; ``columns`` chooses and orders them."""
         arrays, fields = [], []
-        for name in self.arrow.names if columns is None else columns:
+        for name in self.names if columns is None else columns:
             column = table.column(name)
-            if name in self.arrow.names:
+            if name in self.names:
                 field = self.arrow.field(name)
                 if pa.types.is_dictionary(field.type):
                     column = self._encoded(column, name, field.type)

@@ -132,8 +132,11 @@ def to_storage(kind: Any, *, document: bool = False) -> Converter:
     if document:
         return lambda value: None if value is None else _document(value)
     take = _taker(kind)
+    plain = str if t.is_string(kind) or t.is_large_string(kind) else None
 
     def convert(value: Any) -> Any:
+        if type(value) is plain:
+            return value
         if value is None or type(value).__name__ in ("NaTType", "NAType"):
             return None
         return take(value)
@@ -190,6 +193,8 @@ def _integer(kind: Any) -> Converter:
     high = (1 << (kind.bit_width - 1)) - 1 if signed else (1 << kind.bit_width) - 1
 
     def convert(value: Any) -> int:
+        if type(value) is int and low <= value <= high:
+            return value
         if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
             raise _refuse(value, kind, "give a whole number")
         number = int(value)

@@ -39,7 +39,7 @@ from sopnb.index.specification import IndexField, IndexSpecification
 ID_BYTES = 16
 WIDEST = 256
 _INVERTED = bytes(255 - i for i in range(256))
-_SIGNED = {1: struct.Struct(">b"), 2: struct.Struct(">h"), 4: struct.Struct(">i"), 8: struct.Struct(">q")}
+_UNSIGNED64 = struct.Struct(">Q")
 
 Bounds = tuple[bytes, bytes | None]
 
@@ -150,6 +150,17 @@ class _Field:
     def null(self) -> bytes:
         return b"\0" if self.spec.nulls == "first" else b"\2"
 
+    def writer(self) -> Callable[[Any], bytes]:
+        """Return what ``full`` does, without asking again what the field is."""
+        if self.nullable or self.spec.descending or pa.types.is_floating(self.kind):
+            return self.full
+        encode = self.encode
+
+        def write(value: Any) -> bytes:
+            return self.full(value) if value is None else encode(value)
+
+        return write
+
     def full(self, value: Any) -> bytes:
         """Encode a value or null with its marker."""
         if value is None or value != value:
@@ -175,10 +186,11 @@ class KeyCodec:
         specification.validate(schema)
         self.specification = specification
         self.fields = tuple(_field(spec, schema.field(spec.name)) for spec in specification.fields)
+        self._writers = [field.writer() for field in self.fields]
 
     def encode(self, values: Sequence[Any], id: bytes = b"") -> bytes:
         """Return the bytes of a key; ``id`` ends it in a store that is not unique."""
-        return b"".join([field.full(value) for field, value in zip(self.fields, values, strict=True)]) + id
+        return b"".join([write(value) for write, value in zip(self._writers, values, strict=True)]) + id
 
     def encode_prefix(self, values: Sequence[Any]) -> bytes:
         """Return the bytes with which every key of these leading fields begins."""
@@ -273,6 +285,9 @@ def _encoder(kind: Any) -> tuple[Callable[[Any], bytes], int | None]:
     if t.is_unsigned_integer(kind):
         return lambda value: value.to_bytes(width, "big"), width
     half = 1 << (8 * width - 1)
+    if width == 8:
+        pack = _UNSIGNED64.pack
+        return lambda value: pack(value + half), width
     return lambda value: (value + half).to_bytes(width, "big"), width
 
 
