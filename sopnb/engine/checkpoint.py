@@ -40,6 +40,15 @@ class Stored(msgspec.Struct, array_like=True, frozen=True):
     stores: list[Any]
 
 
+class Head(msgspec.Struct, array_like=True, frozen=True):
+    """The beginning of a stored state."""
+
+    format: int
+    seq: int
+    time: int
+
+
+_heads = msgspec.msgpack.Decoder(Head)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Stored)
 
@@ -53,6 +62,12 @@ def encode(state: State, outcomes: list[tuple[int, bytes, int]]) -> bytes:
         FORMAT, state.seq, state.time, dict(state.tags), live, dropped, state.horizon, sorted(state.fenced), outcomes, stores
     )  # fmt: skip
     return _encoder.encode(stored)
+
+
+def when(data: bytes) -> tuple[int, int]:
+    """Return the seq and the time of a checkpoint."""
+    head = _heads.decode(data)
+    return head.seq, head.time
 
 
 def decode(data: bytes, reader: TreeReader, where: str = "checkpoint") -> tuple[State, list[tuple[int, bytes, int]]]:

@@ -38,7 +38,8 @@ def horizon(state: State, marks: Iterable[Mark], now: int, settings: DatabaseSet
     if keep is None:
         most = max(settings.retention_bytes, sum(live.size for live in state.live.values()))
         for mark in ordered:
-            if _kept_bytes(state, chosen) <= most:
+            past = sum(other.seq > chosen for other in ordered) - 1  # between two checkpoints lies at least so much of the log
+            if _kept_bytes(state, chosen) + past * settings.log_bytes <= most:
                 break
             chosen = max(chosen, mark.seq)
     return chosen

@@ -15,7 +15,7 @@ from typing import Protocol
 from sopnb.engine import record
 from sopnb.engine.conflict import Past
 from sopnb.engine.record import Payload
-from sopnb.errors import CommitUnknown, Conflict, SeqTaken
+from sopnb.errors import CommitUnknown, Conflict, InvalidState, SeqTaken, Timeout
 from sopnb.protocols import Backend, Commit, Draft, transaction_id
 
 Validation = Callable[[Sequence[Past]], None]
@@ -120,11 +120,19 @@ class Committer:
 
     def _lead_group(self) -> None:
         members = self._take()
+        deadline = self._backend.clock.monotonic() + self._timeout
+        losses = 0
         try:
-            for losses in range(LOSSES + 1):
-                self._compare(members)
+            while True:
+                newest = self._history.refresh()
+                for member in members:
+                    if not member.done and member.checked < newest:
+                        self._judge(member)
                 if self._append(members, patient=losses < LOSSES):
                     return
+                losses += 1
+                if self._backend.clock.monotonic() > deadline:
+                    raise Timeout("other writers to let this commit through", waited=self._timeout)
         except Exception as error:
             for member in members:
                 if not member.done:
@@ -134,13 +142,6 @@ class Committer:
                 if not member.done:
                     member.settle(error=Conflict("it was interrupted before it was written"))
 
-    def _compare(self, members: Sequence[Member]) -> None:
-        """Compare with what is known before taking the turn."""
-        newest = self._history.refresh()
-        for member in members:
-            if not member.done and member.checked < newest:
-                self._judged(member, self._history.since(member.checked))
-
     def _append(self, members: Sequence[Member], *, patient: bool) -> bool:
         """Compare with the rest and append, within the turn; False if the rest should be compared outside, or another was quicker."""
         waiting = [member for member in members if not member.done]
@@ -149,20 +150,29 @@ class Committer:
         with self._backend.registry.turn(self._timeout):
             after = self._history.refresh()
             if self._history.fenced():
-                raise Conflict("this process was taken for dead; open the database again")
-            rest = self._history.since(min(member.checked for member in waiting))
-            if patient and any(past.heavy for past in rest):
+                raise InvalidState("this process was taken for dead by another; open the database again")
+            if patient and any(past.heavy for member in waiting for past in self._rest(member)):
                 return False
             group: list[Past] = []
             for member in waiting:
-                self._judged(member, [*rest, *group])
+                if not member.done:
+                    self._judge(member, group)
                 if not member.done:
                     group.append(Past(after + len(group) + 1, member.payload))
             return self._written([member for member in waiting if not member.done], after)
 
-    def _judged(self, member: Member, past: Sequence[Past]) -> None:
+    def _rest(self, member: Member) -> Sequence[Past]:
+        """Return what a member was not compared with yet; nothing if that is no longer known, which is its answer."""
         try:
-            member.compare(past)
+            return self._history.since(member.checked)
+        except Exception as error:
+            member.settle(error=error)
+            return ()
+
+    def _judge(self, member: Member, group: Sequence[Past] = ()) -> None:
+        """Compare a member with what it was not compared with yet, and with those that go before it in its group."""
+        try:
+            member.compare([*self._history.since(member.checked), *group])
         except Exception as error:
             member.settle(error=error)
 

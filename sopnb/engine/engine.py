@@ -280,6 +280,11 @@ class Engine:
         return self.backend.clock
 
     @property
+    def load_bytes(self) -> int:
+        """Drafts of one store that take more memory than this are written to a blob."""
+        return self.handle.load_bytes
+
+    @property
     def spill_bytes(self) -> int:
         """A bulk write larger than this is written to a blob at once."""
         return self.handle.load_bytes // 8
@@ -466,6 +471,7 @@ class Engine:
     def close(self) -> None:
         """Let maintenance end, give up the pin and close the backend; harmless to repeat."""
         if not self.closed:
+            self.upkeep.stop()
             self.maintenance.close()
             self.closed = True
             self.backend.close()

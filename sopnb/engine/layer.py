@@ -98,6 +98,11 @@ class MemoryLayer:
         return len(self._entries)
 
     @property
+    def nbytes(self) -> int:
+        """About how many bytes it takes."""
+        return self._entries.nbytes + len(self._keys) * int(self._keys.array.itemsize + 16)
+
+    @property
     def delta(self) -> int:
         """What all its changes add to the row count."""
         return int(self._sums[-1])

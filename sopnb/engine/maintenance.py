@@ -23,7 +23,7 @@ class Maintenance:
         self._thread: threading.Thread | None = None
         self._again = False
         self._closed = False
-        self.trouble: SopError | None = None
+        self.trouble: Exception | None = None
 
     def after_fork(self) -> None:
         """Begin anew in a forked child, which has no such thread."""
@@ -61,7 +61,10 @@ class Maintenance:
                     self._idle.notify_all()
                     return
                 self._again = False
-            self._work()
+            try:
+                self._work()
+            except Exception as error:
+                self.trouble = error
 
     def _work(self) -> None:
         try:

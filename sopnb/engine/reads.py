@@ -8,19 +8,29 @@ from sopnb.index import Keys
 
 MOST_POINTS = 65_536
 """More single keys than this become a range."""
+MOST_RANGES = 4096
+"""More ranges than this are joined with their neighbours."""
+
+Range = tuple[bytes, bytes | None]
 
 
 class Reads:
-    """Single keys, present or absent, and half-open ranges of encoded keys."""
+    """Single keys, present or absent, and half-open ranges of encoded keys. Bounded in memory: what is too much is noted coarser.
 
-    def __init__(self) -> None:
+    With ``noted`` false nothing is kept: a transaction that only reads conflicts with nobody.
+    """
+
+    def __init__(self, *, noted: bool = True) -> None:
+        self._noted = noted
         self.points: set[bytes] = set()
         self.bulk: list[Keys] = []
         """Many keys at once, each vector ascending."""
-        self.ranges: list[tuple[bytes, bytes | None]] = []
+        self.ranges: list[Range] = []
 
     def point(self, key: bytes) -> None:
         """Note one key."""
+        if not self._noted:
+            return
         self.points.add(key)
         if len(self.points) > MOST_POINTS:
             self.range(min(self.points), max(self.points) + b"\0")
@@ -28,7 +38,7 @@ class Reads:
 
     def many(self, keys: Keys) -> None:
         """Note many keys, ascending."""
-        if not len(keys):
+        if not len(keys) or not self._noted:
             return
         if len(keys) + sum(map(len, self.bulk)) > MOST_POINTS:
             self.range(keys[0], keys[len(keys) - 1] + b"\0")
@@ -39,11 +49,13 @@ class Reads:
 
     def range(self, lo: bytes, hi: bytes | None) -> None:
         """Note a range."""
-        if hi is not None and hi <= lo:
+        if (hi is not None and hi <= lo) or not self._noted:
             return
         if self.ranges and self.ranges[-1][0] <= lo and self.ranges[-1][1] == hi:
             return
         self.ranges.append((lo, hi))
+        if len(self.ranges) > MOST_RANGES:
+            self.ranges = _coarser(self.ranges)
 
     def touched(self, keys: list[bytes]) -> bytes | None:
         """Return one of these changed keys, ascending, that was read; None if none was."""
@@ -60,3 +72,11 @@ class Reads:
                 if hit.any():
                     return keys[int(np.argmax(hit))]
         return None
+
+
+def _coarser(ranges: list[Range]) -> list[Range]:
+    """Return at most half as many ranges that cover these."""
+    ordered = sorted(ranges, key=lambda r: r[0])
+    each = -(-len(ordered) // (MOST_RANGES // 2))
+    groups = [ordered[i : i + each] for i in range(0, len(ordered), each)]
+    return [(group[0][0], None if any(hi is None for _, hi in group) else max(hi for _, hi in group if hi)) for group in groups]

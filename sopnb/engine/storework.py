@@ -33,6 +33,13 @@ from sopnb.index import Keys
 if TYPE_CHECKING:
     from sopnb.engine.work import Work
 
+MOST_PREVIOUS = 2000
+"""Of so many keys at most it is kept which committed version they replace; of the others it is looked up where it is wanted."""
+LONGEST_TAIL = 65_536
+"""Single operations beyond this become a piece."""
+MOST_PIECES = 64
+"""Pieces in memory beyond this are merged into a blob."""
+
 
 class StoreWork:
     """One store within a transaction."""
@@ -40,7 +47,7 @@ class StoreWork:
     def __init__(self, work: Work, base: StoreState, *, created: bool = False) -> None:
         self.work, self.base, self.created = work, base, created
         self.id, self.name, self.schema = base.id, base.name, base.schema
-        self.reads = Reads()
+        self.reads = Reads(noted=work.mode != "read")
         self.counts = Counts()
         self._draft_seq = base.seq + 1
         self._pieces: list[Layer] = []
@@ -176,6 +183,8 @@ class StoreWork:
             return Counts()
         writer = bulk.BulkWriter(self, kind, table, on_error)
         if table.nbytes > self.work.room.spill_bytes:
+            if self._tail.operations:
+                self._pack()
             self._spill(writer.entries())
         else:
             parts = [part for part in writer.entries() if len(part)]
@@ -292,14 +301,16 @@ class StoreWork:
     # -- helpers --------------------------------------------------------------------------------------------------------------
 
     def _draft(self, key: bytes, op: int, delta: int, row: tuple[Any, ...] | None, previous: int) -> None:
-        if previous != self._draft_seq:
+        if previous != self._draft_seq and len(self._previous) < MOST_PREVIOUS:
             self._previous.setdefault(key, previous)
         self._tail.put(self._draft_seq, [(op, key, delta, previous, row)])
         self._stack = None
+        if self._tail.operations >= LONGEST_TAIL:
+            self._pack()
 
     def note(self, keys: Keys, seqs: Any) -> None:
         """Keep which committed versions are replaced, where they are few enough to be told one by one."""
-        if len(keys) <= 2000:
+        if len(keys) + len(self._previous) <= MOST_PREVIOUS:
             for key, seq in zip(keys.tolist(), seqs.tolist(), strict=True):
                 if seq != self._draft_seq:
                     self._previous.setdefault(key, seq)
@@ -308,14 +319,42 @@ class StoreWork:
         ref = self.work.room.write_tree(self.schema, parts)
         if ref is not None:
             self.work.spilled.add(ref.blob)
-            self._add(Tree(ref, self.base.seq, self._draft_seq, self.schema, self.work.room.reader))
+            self._pieces.append(Tree(ref, self.base.seq, self._draft_seq, self.schema, self.work.room.reader))
+            self._stack = None
 
     def _add(self, piece: Layer) -> None:
         if self._tail.operations:
-            self._pieces.append(self._tail.view(self._draft_seq, self._tail.total))
-            self._tail = Tail(self.base.seq, self.schema)
+            self._pack()
         self._pieces.append(piece)
         self._stack = None
+        self._bound()
+
+    def _pack(self) -> None:
+        """Make a piece of the single operations."""
+        view = self._tail.view(self._draft_seq, self._tail.total)
+        parts = [piece.load() for piece in view.pieces(b"", None)]
+        self._tail = Tail(self.base.seq, self.schema)
+        self._pieces.append(MemoryLayer(concatenated(parts), self.schema, self.base.seq, self._draft_seq))
+        self._stack = None
+        self._bound()
+
+    def _bound(self) -> None:
+        """Write the newest pieces to a blob when they take too much memory; or when there are too many to look through."""
+        newest = len(self._pieces)
+        size = 0
+        while newest and isinstance(piece := self._pieces[newest - 1], MemoryLayer):
+            size += piece.nbytes
+            newest -= 1
+        many = len(self._pieces) - newest
+        if many and (size > self.work.room.load_bytes or many > MOST_PIECES):
+            pieces, self._pieces = self._pieces[newest:], self._pieces[:newest]
+            try:
+                self._spill(
+                    Entries(p.batch, op=p.op, delta=p.delta, far=p.far, keys=p._keys) for p in map(loaded, merged(pieces, self.schema))
+                )
+            except BaseException:
+                self._pieces += pieces
+                raise
 
     def _count(self, counts: Counts) -> Counts:
         self.counts += counts if counts.rejected is None else replace(counts, rejected=None)

@@ -14,10 +14,13 @@ from sopnb.engine.fold import Plan
 from sopnb.engine.record import Collect, Payload
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.tree import TreeReader, TreeRef
-from sopnb.errors import Conflict, InvalidInput, StoreNotFound
+from sopnb.errors import Closed, Conflict, InvalidInput, StoreNotFound
 from sopnb.protocols import Backend
 from sopnb.schema import Schema
 from sopnb.settings import DatabaseSettings
+
+TAILS = 4
+"""All tails together may take so many times what one may."""
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 """Shows how far some work is: called with what it is and how many rows it has, gives what is called with the rows that were done."""
@@ -57,7 +60,12 @@ class Upkeep:
 
     def __init__(self, engine: Host) -> None:
         self._engine = engine
+        self._stopped = False
         self.progress: Progress = lambda what, rows: nullcontext(lambda done: None)
+
+    def stop(self) -> None:
+        """Break off the fold that is being made, and let none begin: the database is being closed."""
+        self._stopped = True
 
     # -- when -----------------------------------------------------------------------------------------------------------------
 
@@ -87,9 +95,21 @@ class Upkeep:
             if plan is not None:
                 more |= self._try(plan)
         if engine.backend.registry.size() > engine.settings.log_bytes:
+            self._bound_tails()
             self.checkpoint()
             self.collect()
         return more
+
+    def _bound_tails(self) -> None:
+        """Fold the longest tails while all of them together take more than a few times what one may."""
+        most = TAILS * self._engine.settings.tail_bytes
+        stores = sorted(self._engine.state().stores.values(), key=lambda store: -store.tail.bytes)
+        total = sum(store.tail.bytes for store in stores)
+        for store in stores:
+            if total <= most:
+                return
+            total -= store.tail.bytes
+            self._try(Plan(store, store.parts[-1:], bottom=len(store.parts) == 1))
 
     def _try(self, plan: Plan) -> bool:
         try:
@@ -130,7 +150,13 @@ class Upkeep:
         engine = self._engine
         state = engine.state()
         with self.progress(f"fold {plan.store.name}", plan.entries) as progress:
-            parts = fold.folded(plan, engine.reader, engine.settings, state.live, progress)
+
+            def went_on(rows: int) -> None:
+                if self._stopped:
+                    raise Closed("the database was closed; the fold is broken off")
+                progress(rows)
+
+            parts = fold.folded(plan, engine.reader, engine.settings, state.live, went_on)
             ref = engine.write_tree(plan.store.schema, parts)
         try:
             engine.append(Payload(folds=[fold.record_of(plan, ref)]), plan.store.seq, fold.validation(plan))
@@ -166,7 +192,7 @@ class Upkeep:
         if keep is not None and keep < 0:
             raise InvalidInput(f"keep={keep}; give how many seconds of the past are kept")
         state = engine.state()
-        marks = [self._mark(kept.state) for kept in registry.checkpoints()]
+        marks = [Mark(*checkpoint.when(kept.state)) for kept in registry.checkpoints()]
         horizon = collect.horizon(state, marks, engine.backend.clock.now(), engine.settings, keep)
         orphans = self._orphans(state)
         fenced = state.fenced | {name.partition("-")[0] for name in orphans}
@@ -182,10 +208,6 @@ class Upkeep:
                 engine.append(Payload(gone=gone), state.seq, lambda since: None)
         self._trim(horizon)
         return gone
-
-    def _mark(self, data: bytes) -> Mark:
-        state, _ = checkpoint.decode(data, self._engine.reader)
-        return Mark(state.seq, state.time)
 
     def _orphans(self, state: State) -> list[str]:
         """Return blobs that no commit ever named and whose owners are dead: they are fenced before their blobs go."""

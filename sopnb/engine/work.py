@@ -33,6 +33,10 @@ class Workroom(Protocol):
         """Reads trees."""
 
     @property
+    def load_bytes(self) -> int:
+        """Drafts of one store that take more memory than this are written to a blob."""
+
+    @property
     def spill_bytes(self) -> int:
         """A bulk write larger than this is written to a blob at once."""
 
