@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from sopnb.engine import record
+from sopnb.engine.catalogue import Catalogue
 from sopnb.engine.layer import Layer
 from sopnb.engine.state import Dropped, Live, State, StoreState, tree_data, tree_ref
 from sopnb.engine.tail import Tail, TailView
@@ -76,7 +77,7 @@ def decode(data: bytes, reader: TreeReader, where: str = "checkpoint") -> tuple[
         stored = _decoder.decode(data)
         if stored.format > FORMAT:
             raise UnsupportedFormat(f"{where} was written by a newer sopnb (format {stored.format}); install a newer release")
-        by_id = {store.id: store for store in (_restored(one, stored.seq, reader) for one in stored.stores)}
+        by_id = Catalogue((store.id, store) for store in [_restored(one, stored.seq, reader) for one in stored.stores])
     except msgspec.DecodeError as error:
         raise Corruption(where, f"it cannot be decoded ({error})") from error
     dropped = {blob: Dropped(*said) for blob, said in stored.dropped.items()}

@@ -123,14 +123,12 @@ class Committer:
         deadline = self._backend.clock.monotonic() + self._timeout
         losses = 0
         try:
-            while True:
-                newest = self._history.refresh()
-                for member in members:
-                    if not member.done and member.checked < newest:
-                        self._judge(member)
-                if self._append(members, patient=losses < LOSSES):
-                    return
+            while not self._append(members, patient=losses < LOSSES):
                 losses += 1
+                self._history.refresh()
+                for member in members:
+                    if not member.done:
+                        self._judge(member)
                 if self._backend.clock.monotonic() > deadline:
                     raise Timeout("other writers to let this commit through", waited=self._timeout)
         except Exception as error:

@@ -22,7 +22,7 @@ from sopnb.engine.commit import Committer
 from sopnb.engine.conflict import Past, validate
 from sopnb.engine.maintenance import Maintenance
 from sopnb.engine.record import Payload, StoreChange
-from sopnb.engine.state import Hold, State, StoreState, tree_data
+from sopnb.engine.state import Hold, State, StoreState, tree_data, tree_ref
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.tree import TreeReader, TreeRef
 from sopnb.engine.upkeep import Upkeep
@@ -134,6 +134,11 @@ class Engine:
                 self._handed = self._state
                 self._holds.add(self._handed.hold)
         return self._handed
+
+    @property
+    def newest(self) -> State:
+        """The newest state that this process knows, without a look at the registry."""
+        return self._state
 
     def refresh(self) -> int:
         """Apply what others committed since, and return the newest seq."""
@@ -313,7 +318,7 @@ class Engine:
                 return 0
             for tagged in {seq for _, seq in work.tags if seq}:
                 self.upkeep.keep(self.at(seq=tagged))
-            kept = {change.run[0] for change in payload.changes if change.run is not None}
+            kept = {blob for change in payload.changes if change.run is not None for blob, _ in tree_ref(change.run).blobs}
             seq = self._committer.commit(payload, work.state.seq, lambda since: validate(work, since))
         except CommitUnknown:
             raise
@@ -343,7 +348,7 @@ class Engine:
     def _change(self, store: StoreWork) -> StoreChange | None:
         counts, base = store.counts, store.base
         told = counts.inserted, counts.updated, counts.deleted
-        if store.operations <= self.settings.inline_rows:
+        if store.operations <= self.settings.inline_rows and not store.written_ahead:
             operations = store.net_operations()
             if not operations:
                 return None

@@ -94,14 +94,18 @@ def folded(
     """Yield what the plan's one tree holds."""
     store = plan.store
     stale = {blob for blob, size in store.blobs.items() if blob in live and 2 * size < live[blob].size}
-    waiting: Entries | Piece | None = None
+    held: tuple[Part, Entries | Piece] | None = None
     for part in merged(plan.layers, store.schema):
-        if waiting is not None:
-            yield _named_or_loaded(waiting, plan, reader, settings, stale)
         progress(len(part) if isinstance(part, Entries) else part.leaf[1].entries[part.leaf[2]] if part.leaf else 0)
-        waiting = part
-    if waiting is not None:  # the last part is always loaded, so the tree knows its last key
-        yield _loaded(waiting, plan, reader, stale)
+        made = _named_or_loaded(part, plan, reader, settings, stale)
+        if isinstance(made, Entries) and not len(made):
+            continue
+        if held is not None:
+            yield held[0]
+        held = made, part
+    if held is not None:  # the last part that holds anything is loaded, never named, so the tree knows its last key
+        made, part = held
+        yield made if isinstance(made, Entries) else _loaded(part, plan, reader, stale)
 
 
 def _named_or_loaded(part: Entries | Piece, plan: Plan, reader: TreeReader, settings: DatabaseSettings, stale: set[str]) -> Part:

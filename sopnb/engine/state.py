@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sopnb.engine.catalogue import Catalogue
 from sopnb.engine.layer import Layer
 from sopnb.engine.layers import Stack
 from sopnb.engine.record import CatalogueChange, Fold, Payload, StoreChange
@@ -100,7 +101,14 @@ class StoreState:
             sealed = replace(self, seq=seq - 1).parts
             return replace(self, layers=(*sealed, run), tail=Tail(seq, self.schema), total=0, seq=seq, changed=seq)
         self.tail.add(seq, change.ops, change.count, change.delta)
-        return replace(self, seq=seq, changed=seq, total=self.total + change.delta)
+        return self._as(seq, seq, self.total + change.delta, None)
+
+    def as_of(self, seq: int, hold: Hold) -> StoreState:
+        """Return the same store in a later state that did not change it."""
+        return self._as(seq, self.changed, self.total, hold)
+
+    def _as(self, seq: int, changed: int, total: int, hold: Hold | None) -> StoreState:
+        return StoreState(self.id, self.name, self.layout, self.schema, self.layers, self.tail, seq, self.reader, total, changed, hold)
 
     def folded(self, fold: Fold) -> StoreState:
         """Return the store with the layers of ``(fold.lo, fold.hi]`` replaced by the fold's one."""
@@ -145,7 +153,7 @@ class State:
 
     seq: int = 0
     time: int = 0
-    by_id: Mapping[int, StoreState] = field(default_factory=dict)
+    by_id: Catalogue[StoreState] = field(default_factory=Catalogue)
     names: Mapping[str, int] = field(default_factory=dict)
     tags: Mapping[str, int] = field(default_factory=dict)
     live: Mapping[str, Live] = field(default_factory=dict)
@@ -168,26 +176,24 @@ class State:
         """Return a store as of this state, which it keeps readable."""
         store = self._as_of.get(id)
         if store is None:
-            store = self._as_of[id] = replace(self.by_id[id], seq=self.seq, hold=self.hold)
+            store = self._as_of[id] = self.by_id[id].as_of(self.seq, self.hold)
         return store
 
     def apply(self, commit: Commit, payload: Payload, reader: TreeReader) -> State:
         """Return the state after ``commit``."""
         if commit.seq != self.seq + 1:
             raise InternalError("commits must be applied in order", at=self.seq, got=commit.seq)
-        by_id = dict(self.by_id)
-        touched: set[int] = set()
+        new: dict[int, StoreState | None] = {}
         for change in payload.catalogue:
-            _catalogue(by_id, change, commit.seq, reader)
-            touched.add(change.store)
+            new[change.store] = _catalogued(new.get(change.store) or self.by_id.get(change.store), change, commit.seq, reader)
         for store_change in payload.changes:
-            by_id[store_change.store] = by_id[store_change.store].changed_by(store_change, commit.seq)
-            if store_change.run is not None:
-                touched.add(store_change.store)
+            new[store_change.store] = self._newest(new, store_change.store).changed_by(store_change, commit.seq)
         for fold in payload.folds:
-            by_id[fold.store] = by_id[fold.store].folded(fold)
-            touched.add(fold.store)
-        live, dropped = self._blobs(by_id, touched, commit.seq) if touched else (self.live, self.dropped)
+            new[fold.store] = self._newest(new, fold.store).folded(fold)
+        by_id = self.by_id.replaced(new) if new else self.by_id
+        live, dropped = self.live, self.dropped
+        if payload.catalogue or payload.folds or any(change.run is not None for change in payload.changes):
+            live, dropped = self._blobs(new, commit.seq)
         if payload.gone:
             dropped = {blob: said for blob, said in dropped.items() if blob not in set(payload.gone)}
         horizon, fenced = self.horizon, self.fenced
@@ -196,14 +202,17 @@ class State:
         names = {store.name: id for id, store in by_id.items()} if payload.catalogue else self.names
         return State(commit.seq, commit.time, by_id, names, _tagged(self.tags, payload.tags), live, dropped, horizon, fenced)
 
-    def _blobs(self, by_id: Mapping[int, StoreState], touched: set[int], seq: int) -> tuple[Mapping[str, Live], Mapping[str, Dropped]]:
+    def _newest(self, new: Mapping[int, StoreState | None], id: int) -> StoreState:
+        return new.get(id) or self.by_id[id]
+
+    def _blobs(self, new: Mapping[int, StoreState | None], seq: int) -> tuple[Mapping[str, Live], Mapping[str, Dropped]]:
         before: dict[str, int] = {}
         after: dict[str, int] = {}
-        for id in touched:
+        for id, store in new.items():
             if id in self.by_id:
                 before |= self.by_id[id].blobs
-            if id in by_id:
-                after |= by_id[id].blobs
+            if store is not None:
+                after |= store.blobs
         live, dropped = dict(self.live), dict(self.dropped)
         for blob in after.keys() - before.keys():
             live[blob] = Live(seq - 1, after[blob])
@@ -220,13 +229,11 @@ def _tagged(tags: Mapping[str, int], changes: list[tuple[str, int]]) -> Mapping[
     return {name: seq for name, seq in merged.items() if seq}
 
 
-def _catalogue(by_id: dict[int, StoreState], change: CatalogueChange, seq: int, reader: TreeReader) -> None:
-    if change.kind == "create":
-        if change.schema is None:
-            raise InternalError("a store was created without a schema", store=change.name)
+def _catalogued(store: StoreState | None, change: CatalogueChange, seq: int, reader: TreeReader) -> StoreState | None:
+    """Return a store after a change of its catalogue entry; None if it is dropped."""
+    if change.kind == "create" and change.schema is not None:
         schema = Schema.from_dict(change.schema)
-        by_id[change.store] = StoreState(change.store, change.name, change.layout, schema, (), Tail(seq - 1, schema), seq, reader, 0, seq)
-    elif change.kind == "drop":
-        del by_id[change.store]
-    else:
-        by_id[change.store] = replace(by_id[change.store], name=change.name, changed=seq)
+        return StoreState(change.store, change.name, change.layout, schema, (), Tail(seq - 1, schema), seq, reader, 0, seq)
+    if store is None:
+        raise InternalError("a catalogue change speaks of a store that is not there", store=change.name, kind=change.kind)
+    return None if change.kind == "drop" else replace(store, name=change.name, changed=seq)

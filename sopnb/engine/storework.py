@@ -252,6 +252,11 @@ class StoreWork:
         """How many operations wait here."""
         return sum(piece.entries for piece in self._pieces) + self._tail.operations
 
+    @property
+    def written_ahead(self) -> bool:
+        """Whether some of it lies in a blob already, perhaps with values out of line, which a record cannot hold."""
+        return any(isinstance(piece, Tree) for piece in self._pieces)
+
     def written(self, keys: list[bytes]) -> bytes | None:
         """Return one of these changed keys, ascending, that is written here too; None if none is."""
         own = self._tail.versions()

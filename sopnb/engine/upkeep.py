@@ -33,6 +33,10 @@ class Host(Protocol):
     settings: DatabaseSettings
     reader: TreeReader
 
+    @property
+    def newest(self) -> State:
+        """The newest state that this process knows, without a look at the registry."""
+
     def state(self) -> State:
         """Return the newest state."""
 
@@ -61,6 +65,7 @@ class Upkeep:
     def __init__(self, engine: Host) -> None:
         self._engine = engine
         self._stopped = False
+        self._appended = 0
         self.progress: Progress = lambda what, rows: nullcontext(lambda done: None)
 
     def stop(self) -> None:
@@ -72,10 +77,14 @@ class Upkeep:
     def due(self, payload: Payload) -> bool:
         """Say whether a commit may have crossed a limit; cheap, for it is asked after every one."""
         engine = self._engine
-        if engine.backend.registry.size() > engine.settings.log_bytes:
-            return True
-        state = engine.state()
-        return any(change.store in state.by_id and fold.due(state.store(change.store), engine.settings) for change in payload.changes)
+        self._appended += 1000 + sum(len(change.ops) for change in payload.changes)
+        if self._appended > engine.settings.log_bytes // 64:
+            self._appended = 0
+            if engine.backend.registry.size() > engine.settings.log_bytes:
+                return True
+        by_id = engine.newest.by_id
+        stores = [by_id[change.store] for change in payload.changes if change.store in by_id]
+        return any(fold.due(store, engine.settings) is not None for store in stores)
 
     def before(self, store: StoreState) -> None:
         """Fold a store that has so many layers that no writer may add one."""
