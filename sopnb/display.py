@@ -1,0 +1,414 @@
+"""How databases, stores, selections and answers look: as HTML in a notebook, as fixed text elsewhere.
+
+An object says what is to be seen of it as a ``Panel``; ``html`` and ``text`` draw panels. Invariants: the same data gives the same
+characters (no path, time, byte size or address); drawing never raises; it reads the first few records by their positions, so a
+bounded number of leaves however large or unfolded the store is, and no value out of line. The HTML brings a style that names nothing
+but its own classes and takes its colours from the page, light or dark.
+"""
+
+from __future__ import annotations
+
+import html as escaping
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from sopnb.engine import far
+from sopnb.engine.layers import Stack
+from sopnb.errors import SopError
+from sopnb.index import IndexSpecification
+from sopnb.schema import ID, Schema, is_document
+from sopnb.values import UNITS, zone
+
+FIRST_ROWS = 5
+SEARCHED_ROWS = 4096
+"""So many records are searched for the first that pass a filter."""
+MOST_COLUMNS = 20
+MOST_LINES = 20
+"""So many stores of a database are listed."""
+LONGEST_VALUE = 48
+TEXT_WIDTH = 100
+LARGE = "(large value)"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column to draw: ``key`` is its place in the key, from 1, or 0; ``right`` aligns its values."""
+
+    name: str
+    kind: str = ""
+    key: int = 0
+    descending: bool = False
+    right: bool = False
+
+    @property
+    def arrow(self) -> str:
+        """The direction of a key column."""
+        return "" if not self.key else "↓" if self.descending else "↑"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What is to be seen of an object: a title, some facts, and a table of texts, in which None is null.
+
+    ``note`` stands below the table; ``plain`` replaces the whole text form, for objects with a form of their own.
+    """
+
+    kind: str
+    name: str = ""
+    facts: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+    rows: tuple[tuple[str | None, ...], ...] = ()
+    note: str = ""
+    plain: str = field(default="", kw_only=True)
+
+
+class Shown(Protocol):
+    """What can be drawn."""
+
+    def _panel(self) -> Panel:
+        """Return what is to be seen."""
+
+
+def html(shown: Shown) -> str:
+    """Return an object as a piece of HTML."""
+    return _html(_panel_of(shown))
+
+
+def text(shown: Shown) -> str:
+    """Return an object as lines of text, at most 100 characters wide."""
+    panel = _panel_of(shown)
+    return panel.plain or _text(panel)
+
+
+def _panel_of(shown: Shown) -> Panel:
+    try:
+        return shown._panel()
+    except SopError as error:
+        return Panel(type(shown).__name__, facts=(_cannot(error),))
+    except Exception as error:  # a representation never raises, whatever is broken
+        return Panel(type(shown).__name__, facts=(_cannot(error),))
+
+
+def _cannot(error: Exception) -> str:
+    return f"cannot be shown now ({type(error).__name__})"
+
+
+# -- what there is to see -----------------------------------------------------------------------------------------------------
+
+
+def store_panel(name: str, schema: Schema, stack: Stack, *, note: str = "") -> Panel:
+    """Return the panel of a whole store."""
+    columns = f"{len(schema.arrow)} columns" if len(schema.arrow) != 1 else "1 column"
+    facts = (_records(stack.rows), columns, f"{'' if schema.unique else 'not unique, '}index {indexed(schema.specification)}")
+    return _table("Store", name, facts, schema, stack, note=note)
+
+
+def selection_panel(
+    name: str,
+    schema: Schema,
+    stack: Stack,
+    *,
+    lo: bytes = b"",
+    hi: bytes | None = None,
+    columns: Sequence[str] | None = None,
+    reverse: bool = False,
+    facts: Iterable[str] = (),
+    passes: Callable[[Any], Any] | None = None,
+) -> Panel:
+    """Return the panel of a selection: a key range of encoded keys, chosen columns, a direction.
+
+    ``facts`` are what else the selection says of itself; ``passes`` filters a batch of physical columns, and then there is no count.
+    """
+    said = tuple(facts) + (("reversed",) if reverse else ())
+    if passes is None:
+        said = (_records(stack.count(lo, hi)), *said)
+    return _table("Selection", name, said, schema, stack, lo=lo, hi=hi, columns=columns, reverse=reverse, passes=passes)
+
+
+def database_panel(seq: int, stores: Mapping[str, tuple[int, Schema]], tags: Mapping[str, int] | None = None, *, note: str = "") -> Panel:
+    """Return the panel of a database: ``stores`` gives (rows, schema) by name."""
+    facts = [f"{len(stores)} stores" if len(stores) != 1 else "1 store", f"commit {seq}"]
+    if tags:
+        facts.append("tags " + ", ".join(f"{tag} ({at})" for tag, at in sorted(tags.items())[:MOST_LINES]))
+    columns = (Column("store"), Column("records", right=True), Column("columns", right=True), Column("index"))
+    rows = tuple(
+        (clean(name), f"{count:,}", str(len(schema.arrow)), indexed(schema.specification) + ("" if schema.unique else " (not unique)"))
+        for name, (count, schema) in sorted(stores.items())[:MOST_LINES]
+    )
+    more = len(stores) - len(rows)
+    return Panel("Database", "", tuple(facts), columns if rows else (), rows, note or (f"{more:,} more" if more else ""))
+
+
+def counts_panel(counts: Any) -> Panel:
+    """Return the panel of what a write did."""
+    told = [f"{getattr(counts, name):,} {name}" for name in ("inserted", "updated", "unchanged", "deleted", "missing")]
+    facts = [fact for fact in told if not fact.startswith("0 ")] or ["nothing changed"]
+    if counts.rejected is not None:
+        facts.append(f"{len(counts.rejected):,} rejected")
+    if counts.seq:
+        facts.append(f"commit {counts.seq}")
+    return Panel("Counts", "", tuple(facts), plain=repr(counts))
+
+
+def indexed(specification: IndexSpecification) -> str:
+    """Return an index specification with an arrow for each direction.
+
+    >>> indexed(IndexSpecification.of("author", "-written"))
+    'author ↑, written ↓'
+    """
+    return ", ".join(f"{clean(f.name)} {'↓' if f.descending else '↑'}" for f in specification.fields)
+
+
+def kind_of(arrow_field: Any) -> str:
+    """Return the type of a column in the words that people type.
+
+    >>> kind_of(pa.field("written", pa.timestamp("us", "UTC")))
+    'timestamp[us, UTC]'
+    """
+    kind = arrow_field.type
+    if is_document(arrow_field):
+        return "json"
+    if pa.types.is_dictionary(kind):
+        return "category"
+    if pa.types.is_struct(kind):
+        return "struct"
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return f"timestamp[{kind.unit}, {kind.tz}]"
+    words = {pa.float64(): "float64", pa.float32(): "float32", pa.float16(): "float16", pa.date32(): "date", pa.string_view(): "string"}
+    return words.get(kind) or str(kind).removeprefix("large_").replace("list<item: ", "list<")
+
+
+def _records(n: int) -> str:
+    return f"{n:,} records" if n != 1 else "1 record"
+
+
+def _table(
+    kind: str,
+    name: str,
+    facts: tuple[str, ...],
+    schema: Schema,
+    stack: Stack,
+    *,
+    lo: bytes = b"",
+    hi: bytes | None = None,
+    columns: Sequence[str] | None = None,
+    reverse: bool = False,
+    passes: Callable[[Any], Any] | None = None,
+    note: str = "",
+) -> Panel:
+    """Return a panel with the first records; the key columns stand first where no columns are chosen."""
+    names = list(columns) if columns is not None else [*schema.key_names, *(n for n in schema.arrow.names if n not in schema.key_names)]
+    shown = names[:MOST_COLUMNS]
+    try:
+        rows, more = _first(stack, schema, lo, hi, shown, reverse, passes)
+    except Exception as error:
+        return Panel(kind, name, (*facts, f"records {_cannot(error)}"))
+    notes = [note, f"{more:,} more" if more else "", f"{len(names) - len(shown)} more columns" if len(names) > len(shown) else ""]
+    if passes is not None:
+        notes.insert(1, "the first that pass" if rows else f"none of the first {SEARCHED_ROWS:,} passes")
+    return Panel(kind, name, facts, tuple(_column(schema, n) for n in shown), tuple(rows), ", ".join(filter(None, notes)))
+
+
+def _column(schema: Schema, name: str) -> Column:
+    if name not in schema.arrow.names:
+        return Column(name)
+    arrow_field = schema.arrow.field(name)
+    t, kind = pa.types, arrow_field.type
+    right = bool(t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind) or t.is_duration(kind))
+    place = schema.key_names.index(name) + 1 if name in schema.key_names else 0
+    descending = bool(place) and schema.specification.fields[place - 1].descending
+    return Column(clean(name), kind_of(arrow_field), place, descending, right)
+
+
+def _first(
+    stack: Stack, schema: Schema, lo: bytes, hi: bytes | None, names: Sequence[str], reverse: bool, passes: Callable[[Any], Any] | None
+) -> tuple[list[tuple[str | None, ...]], int]:
+    """Return the first records as texts, and how many more there are (0 under a filter).
+
+    Each is looked up by its position: between two there may be millions of deletions that no fold has taken away yet.
+    """
+    bare = Stack(stack.layers, schema, None, stack)
+    start, stop = bare.rank(lo), bare.rank(hi)
+    readers = [_reader(schema, name) for name in names]
+    rows: list[tuple[str | None, ...]] = []
+    searched = min(max(stop - start, 0), FIRST_ROWS if passes is None else SEARCHED_ROWS)
+    step = 1 if passes is None else SEARCHED_ROWS
+    for done in range(0, searched, step):
+        here = min(step, searched - done)
+        at = stop - done - here if reverse else start + done
+        for entries in list(bare.slice(at, at + here))[:: -1 if reverse else 1]:
+            kept = entries if passes is None else entries.take(passes(entries.batch))
+            order = range(len(kept))[::-1] if reverse else range(len(kept))
+            for row in order[: FIRST_ROWS - len(rows)]:
+                rows.append(_texts(kept.slice(row, row + 1), schema, readers))
+    return rows, max(stop - start, 0) - len(rows) if passes is None else 0
+
+
+def _texts(one: Any, schema: Schema, readers: Sequence[tuple[int, Callable[[Any], str]]]) -> tuple[str | None, ...]:
+    (row,) = schema.rows(one.batch)
+    large = set() if one.far is None or one.far[0].as_py() is None else {place[0] for place in far.decode(one.far[0].as_py())}
+    return tuple(LARGE if i in large else None if row[i] is None else tell(row[i]) for i, tell in readers)
+
+
+# -- values as text -----------------------------------------------------------------------------------------------------------
+
+
+def clean(value: str, longest: int = LONGEST_VALUE) -> str:
+    """Return text on one line, what does not print escaped, cut where it is too long.
+
+    >>> clean("a" + chr(10) + "b")
+    'a\\\\nb'
+    """
+    cut = value[: longest + 1]
+    shown = cut if cut.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    return shown if len(value) <= longest and len(shown) <= 2 * longest else shown[: longest - 1] + "…"
+
+
+def _reader(schema: Schema, name: str) -> tuple[int, Callable[[Any], str]]:
+    at = schema.physical.get_field_index(name)
+    return at, (lambda value: clean(bytes(value).hex())) if name == ID else _teller(schema.physical.field(name).type)
+
+
+def _teller(kind: Any) -> Callable[[Any], str]:
+    """Return what turns a storage value into text."""
+    t = pa.types
+    if t.is_timestamp(kind):
+        return lambda n: _moment(n, kind)
+    if t.is_date32(kind):
+        return lambda n: _or_number(lambda: (date(1970, 1, 1) + timedelta(days=n)).isoformat(), n)
+    if t.is_date64(kind):
+        return lambda n: _or_number(lambda: (date(1970, 1, 1) + timedelta(days=n // 86_400_000)).isoformat(), n)
+    if t.is_time(kind):
+        return lambda n: _moment(n, pa.timestamp(kind.unit)).partition(" ")[2]
+    if t.is_duration(kind):
+        return lambda n: _or_number(lambda: str(timedelta(microseconds=n * 1_000_000 // UNITS[kind.unit])), n)
+    return _plain
+
+
+def _moment(n: int, kind: Any) -> str:
+    seconds, rest = divmod(n, UNITS[kind.unit])
+    digits = len(str(UNITS[kind.unit])) - 1
+    fraction = f".{rest:0{digits}d}".rstrip("0") if rest else ""
+
+    def moment() -> str:
+        there = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).astimezone(zone(kind.tz) if kind.tz else UTC)
+        return there.strftime("%Y-%m-%d %H:%M:%S") + fraction
+
+    return _or_number(moment, n)
+
+
+def _or_number(make: Callable[[], str], n: int) -> str:
+    """Return what ``make`` returns, or the number where it lies beyond what a calendar can say."""
+    try:
+        return make()
+    except (OverflowError, ValueError):
+        return str(n)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, bytes | memoryview):
+        return clean(repr(bytes(value[: LONGEST_VALUE + 1])))
+    if isinstance(value, float):
+        short = repr(value)
+        return short if len(short) <= 12 else f"{value:.6g}"
+    if isinstance(value, bool | int | Decimal):
+        return str(value)
+    return clean(json.dumps(value, ensure_ascii=False, default=lambda other: str(other)[:LONGEST_VALUE]))
+
+
+# -- text ---------------------------------------------------------------------------------------------------------------------
+
+
+def _text(panel: Panel) -> str:
+    head = f"{panel.kind} {panel.name!r}" if panel.name else panel.kind
+    lines = [f"{head}: {'; '.join(panel.facts)}" if panel.facts else head]
+    if panel.columns and panel.rows:
+        lines += _grid(panel)
+    if panel.note:
+        lines.append(f"  … {panel.note}")
+    return "\n".join(lines)
+
+
+def _grid(panel: Panel) -> list[str]:
+    heads = [f"{column.name} {column.arrow}".rstrip() for column in panel.columns]
+    cells = [["null" if cell is None else cell for cell in row] for row in panel.rows]
+    table = [heads, *cells]
+    widths = [max(len(line[i]) for line in table) for i in range(len(heads))]
+    fits, width = 0, 0
+    while fits < len(heads) and width + 2 + widths[fits] <= TEXT_WIDTH - (0 if fits == len(heads) - 1 else 3):
+        width += 2 + widths[fits]
+        fits += 1
+    fits = max(fits, 1)
+    more = "  …" if fits < len(heads) else ""
+    lines = []
+    for line in table:
+        placed = [
+            cell.rjust(w) if column.right else cell.ljust(w) for cell, w, column in zip(line, widths[:fits], panel.columns, strict=False)
+        ]
+        lines.append(("  " + "  ".join(placed) + more).rstrip())
+    return lines
+
+
+# -- HTML ---------------------------------------------------------------------------------------------------------------------
+
+STYLE = """\
+.sopnb{font-size:13px;line-height:1.5;color:inherit}
+.sopnb .sopnb-head{margin:0 0 4px}
+.sopnb .sopnb-head b{font-size:14px;margin-right:4px}
+.sopnb .sopnb-dim{opacity:.62}
+.sopnb .sopnb-wide{overflow-x:auto}
+.sopnb table.sopnb-rows{border:0;border-collapse:collapse;margin:0;color:inherit;font-size:12px;font-variant-numeric:tabular-nums}
+.sopnb table.sopnb-rows th,.sopnb table.sopnb-rows td{border:0;padding:3px 10px;text-align:left;white-space:nowrap;vertical-align:top}
+.sopnb table.sopnb-rows th{font-weight:500;border-bottom:1px solid;border-bottom-color:color-mix(in srgb,currentColor 35%,transparent)}
+.sopnb table.sopnb-rows th.sopnb-key{font-weight:700}
+.sopnb table.sopnb-rows th small{display:block;font-size:10.5px;font-weight:400;opacity:.62}
+.sopnb table.sopnb-rows .sopnb-last{border-right:1px solid;border-right-color:color-mix(in srgb,currentColor 35%,transparent)}
+.sopnb table.sopnb-rows .sopnb-right{text-align:right}
+.sopnb .sopnb-null{font-style:italic;opacity:.5}
+.sopnb .sopnb-foot{margin:4px 0 0;font-size:12px;opacity:.62}
+"""
+
+
+def _html(panel: Panel) -> str:
+    esc = escaping.escape
+    title = esc(clean(panel.name, 2 * LONGEST_VALUE)) if panel.name else panel.kind
+    dot = ' <span class="sopnb-dim">·</span> '
+    kind = [f'<span class="sopnb-dim">{panel.kind.lower()}</span>'] if panel.name else []
+    facts = dot.join([*kind, *map(esc, panel.facts)])
+    parts = [f'<div class="sopnb"><style>{STYLE}</style>', f'<div class="sopnb-head"><b>{title}</b> {facts}</div>']
+    if panel.columns and panel.rows:
+        last = max(column.key for column in panel.columns)
+        heads = "".join(_head(column, last) for column in panel.columns)
+        parts.append(f'<div class="sopnb-wide"><table class="sopnb-rows"><thead><tr>{heads}</tr></thead><tbody>')
+        parts += ["<tr>" + "".join(map(_cell, row, panel.columns, [last] * len(row))) + "</tr>" for row in panel.rows]
+        parts.append("</tbody></table></div>")
+    if panel.note:
+        parts.append(f'<div class="sopnb-foot">… {esc(panel.note)}</div>')
+    return "\n".join([*parts, "</div>"])
+
+
+def _classes(column: Column, last: int) -> str:
+    names = {"sopnb-key": column.key, "sopnb-last": column.key and column.key == last, "sopnb-right": column.right}
+    joined = " ".join(name for name, on in names.items() if on)
+    return f' class="{joined}"' if joined else ""
+
+
+def _head(column: Column, last: int) -> str:
+    esc = escaping.escape
+    told = f' title="key field {column.key}, {"descending" if column.descending else "ascending"}"' if column.key else ""
+    arrow = f" {column.arrow}" if column.key else ""
+    kind = f"<small>{esc(column.kind)}</small>" if column.kind else ""
+    return f"<th{_classes(column, last)}{told}>{esc(column.name)}{arrow}{kind}</th>"
+
+
+def _cell(cell: str | None, column: Column, last: int) -> str:
+    shown = '<span class="sopnb-null">null</span>' if cell is None else escaping.escape(cell)
+    return f"<td{_classes(column, last)}>{shown}</td>"
