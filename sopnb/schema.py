@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopnb.errors import InvalidInput, SchemaMismatch
-from sopnb.index import IndexSpecification, KeyCodec, Keys
+from sopnb.index import IndexSpecification, KeyCodec, Keys, NotDirect, direct_writer
 from sopnb.values import Converter, from_storage, restorer, scalar_reader, storage_type, to_storage
 
 ID = "_id"
@@ -202,6 +202,24 @@ class Schema:
         except InvalidInput as error:
             raise SchemaMismatch(f"store {store!r}, key column {name!r}: {error}", store=store, column=name) from None
 
+    @cached_property
+    def _direct(self) -> list[Converter]:
+        writers = [
+            direct_writer(self.arrow.field(f.name).type, f.descending, self.arrow.field(f.name).nullable) for f in self.specification.fields
+        ]
+        return writers if self.unique else [*writers, _id_bytes]
+
+    def lookup_key(self, value: Any, *, store: str = "") -> bytes:
+        """Return the bytes of a full key as a person typed it: ``key`` and ``encode_key`` in one, quick for plain values."""
+        fields = value if type(value) is tuple else (value,)
+        direct = self._direct
+        if len(fields) == len(direct):
+            try:
+                return b"".join([write(field) for write, field in zip(direct, fields, strict=True)])
+            except NotDirect:
+                pass
+        return self.encode_key(self.key(value, store=store))
+
     def encode_key(self, stored: Sequence[Any]) -> bytes:
         """Return the bytes of a full key given as storage values (with its ``_id`` where there is one)."""
         if self.unique:
@@ -366,6 +384,12 @@ def is_document(field: Any) -> bool:
 def document(name: str, *, nullable: bool = True) -> Any:
     """Return the field of a column of JSON documents."""
     return pa.field(name, pa.string(), nullable=nullable, metadata=DOCUMENT)
+
+
+def _id_bytes(value: Any) -> bytes:
+    if type(value) is not bytes:
+        raise NotDirect
+    return value
 
 
 def _worded(name: str, word: Any, *, key: bool) -> Any:

@@ -7,7 +7,7 @@ for each row; ``far`` is None or holds for each row null or where its values out
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,13 +20,20 @@ Numbers = Any
 """One integer, or an array of them."""
 
 
-class Entry(NamedTuple):
-    """One change of one key: ``row`` holds storage values in physical order, None for a deletion."""
+class Entry:
+    """One change of one key: ``row`` holds storage values in physical order, None for a deletion.
 
-    op: int
-    seq: int
-    delta: int
-    row: tuple[Any, ...] | None
+    ``record`` is for whoever shows the row to people: what was made of it once may be kept here, where it can never be changed.
+    """
+
+    __slots__ = ("delta", "op", "record", "row", "seq")
+
+    def __init__(self, op: int, seq: int, delta: int, row: tuple[Any, ...] | None) -> None:
+        self.op, self.seq, self.delta, self.row = op, seq, delta, row
+        self.record: Any = None
+
+    def __repr__(self) -> str:
+        return f"Entry(op={self.op}, seq={self.seq}, delta={self.delta}, row={self.row!r})"
 
 
 class Entries:

@@ -18,7 +18,7 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from sopnb.engine import leaf as leaves
-from sopnb.engine.branch import Branch, Child, Extent
+from sopnb.engine.branch import Branch, Child, Extent, Shape
 from sopnb.engine.cache import Cache
 from sopnb.engine.entries import Entries, Entry
 from sopnb.engine.far import FarReader
@@ -93,27 +93,27 @@ class TreeReader:
         self.cache.put(extent[:2], branch)
         return branch
 
-    def leaf(self, extent: Extent, shape: Any, schema: Schema) -> Leaf:
-        """Return a leaf, and keep it."""
+    def leaf(self, extent: Extent, shape: Shape, schema: Schema) -> Leaf:
+        """Return a leaf, and keep it. The seq in ``shape`` must be written out: the same bytes may be named by trees of other commits."""
         self.leaves += 1
-        found = self.cache.get(extent[:2])
-        if isinstance(found, Leaf):
+        found = self.kept(extent, shape)
+        if found is not None:
             return found
         (data,) = self._read(extent.blob, [extent])
         leaf = Leaf(leaves.decode(data, schema, shape, _where(extent)), schema, extent.length)
-        self.weigh(extent, leaf)
+        self.weigh(extent, shape, leaf)
         return leaf
 
-    def weigh(self, extent: Extent, leaf: Leaf) -> None:
+    def weigh(self, extent: Extent, shape: Shape, leaf: Leaf) -> None:
         """Keep a leaf, or account for one that has grown."""
-        self.cache.put(extent[:2], leaf)
+        self.cache.put((extent.blob, extent.offset, shape.seq), leaf)
 
-    def kept(self, extent: Extent) -> Leaf | None:
+    def kept(self, extent: Extent, shape: Shape) -> Leaf | None:
         """Return a leaf if it is kept already."""
-        found = self.cache.get(extent[:2])
+        found = self.cache.get((extent.blob, extent.offset, shape.seq))
         return found if isinstance(found, Leaf) else None
 
-    def several(self, extents: Sequence[Extent], shapes: Sequence[Any], schema: Schema) -> list[Entries]:
+    def several(self, extents: Sequence[Extent], shapes: Sequence[Shape], schema: Schema) -> list[Entries]:
         """Return leaves read together and not kept: for scans."""
         self.leaves += len(extents)
         data: list[Any] = [None] * len(extents)
@@ -198,14 +198,19 @@ class Tree:
         kept = branch.decoded[i]
         leaf: Leaf | None = None if kept is None else kept()
         if leaf is None:
-            leaf = self._reader.leaf(branch.extent(i), branch.shape(i), self._schema)
+            leaf = self._reader.leaf(branch.extent(i), self._shape(branch, i), self._schema)
             branch.decoded[i] = weakref.ref(leaf)
         else:
             self._reader.leaves += 1
         leaf.used += 1
         if leaf.used & LOOKS == LOOKS:  # tell the cache now and then that it is in use, and how large it has become
-            self._reader.weigh(branch.extent(i), leaf)
+            self._reader.weigh(branch.extent(i), self._shape(branch, i), leaf)
         return leaf
+
+    def _shape(self, branch: Branch, i: int) -> Shape:
+        """Return the shape of a leaf, its seq written out."""
+        shape = branch.shape(i)
+        return shape._replace(seq=self.hi) if shape.seq == 0 else shape
 
     def _below(self, branch: Branch, i: int) -> Branch:
         kept = branch.decoded[i]
@@ -238,8 +243,8 @@ class Tree:
         entry = leaf.entry(at)
         if leaf.entries.far is not None and entry.row is not None:
             one = self._reader.far.resolved(leaf.entries.slice(at, at + 1), self._schema)
-            entry = entry._replace(row=self._schema.rows(one.batch)[0])
-        return entry if entry.seq else entry._replace(seq=self.hi)
+            return Entry(entry.op, entry.seq, entry.delta, self._schema.rows(one.batch)[0])
+        return entry
 
     def _may_hold(self, key: bytes) -> bool:
         found = self._set()
@@ -278,7 +283,7 @@ class Tree:
             at, hit = leaf.entries.keys(self._schema).match(exact.slice(a, b))
             where = np.flatnonzero(hit)
             if len(where):
-                yield Group(where + (start + a), leaf.entries.settled(self.hi), at[where])
+                yield Group(where + (start + a), leaf.entries, at[where])
 
     def _cuts(self, branch: Branch, keys: Keys) -> list[int]:
         """Return, for few keys under many children, where each child's keys begin."""
@@ -315,7 +320,7 @@ class Tree:
             yield from self._read_together(group)
 
     def _read_together(self, group: list[tuple[Branch, int, bytes | None]]) -> Iterator[Piece]:
-        together = _Together(self._reader, self._schema, self.hi, [(branch.extent(i), branch.shape(i)) for branch, i, _ in group])
+        together = _Together(self._reader, self._schema, [(branch.extent(i), self._shape(branch, i)) for branch, i, _ in group])
         for n, (branch, i, stop) in enumerate(group):
             yield Piece(branch.keys[i], stop, together.loader(n), leaf=(self, branch, i))
 
@@ -348,17 +353,14 @@ class Tree:
 
     def child(self, branch: Branch, i: int) -> Child:
         """Return what is said of a leaf, its seq written out, so that another tree may name it."""
-        child = branch.child(i)
-        if child.shape is None or child.shape.seq != 0:
-            return child
-        return child._replace(shape=child.shape._replace(seq=self.hi))
+        return branch.child(i)._replace(shape=self._shape(branch, i))
 
 
 class _Together:
     """Some neighbouring leaves that are read in one go when the first of them is wanted."""
 
-    def __init__(self, reader: TreeReader, schema: Schema, hi: int, leaves: list[tuple[Extent, Any]]) -> None:
-        self._reader, self._schema, self._hi, self._leaves = reader, schema, hi, leaves
+    def __init__(self, reader: TreeReader, schema: Schema, leaves: list[tuple[Extent, Shape]]) -> None:
+        self._reader, self._schema, self._leaves = reader, schema, leaves
         self._mutex = threading.Lock()
         self._entries: list[Entries] | None = None
 
@@ -367,14 +369,14 @@ class _Together:
         return lambda: self._load(n)
 
     def _load(self, n: int) -> Entries:
-        kept = self._reader.kept(self._leaves[n][0])
+        kept = self._reader.kept(*self._leaves[n])
         if kept is not None:
             self._reader.leaves += 1
-            return kept.entries.settled(self._hi)
+            return kept.entries
         with self._mutex:
             if self._entries is None:
                 if len(self._leaves) == 1:
                     self._entries = [self._reader.leaf(*self._leaves[0], self._schema).entries]
                 else:
                     self._entries = self._reader.several([e for e, _ in self._leaves], [s for _, s in self._leaves], self._schema)
-            return self._entries[n].settled(self._hi)
+            return self._entries[n]
