@@ -12,10 +12,12 @@ from sopnb.engine import record
 from sopnb.engine.counts import Counts
 from sopnb.engine.record import DELETE, PUT, CatalogueChange, Fold, Payload, StoreChange
 from sopnb.errors import Corruption, UnsupportedFormat
+from sopnb.index import IndexSpecification
+from sopnb.schema import Schema
 
 
 def test_a_payload_comes_back_with_the_kinds_of_its_parts() -> None:
-    change = StoreChange(7, 1, b"a", b"b", 1, 0, 1, ops=b"...")
+    change = StoreChange(7, 1, b"a", b"b", 1, 0, 1, 0, 2, ops=b"...")
     fold = Fold(7, 1, 0, 5, None)
     payload = Payload(author="ada", message="day 2", catalogue=[CatalogueChange("create", 7, 1, "flights", {"a": b"1"})], changes=[change])
     got = record.decode(record.encode(payload))
@@ -38,7 +40,7 @@ def test_what_is_no_payload_is_corruption(data: bytes) -> None:
 
 
 def test_rows_keep_their_decimals_bytes_and_nesting() -> None:
-    physical = pa.schema(
+    columns = pa.schema(
         [
             ("id", pa.uint64()),
             ("price", pa.decimal128(10, 2)),
@@ -52,7 +54,7 @@ def test_rows_keep_their_decimals_bytes_and_nesting() -> None:
         (0, None, None, None, None),
     ]
     operations = [(PUT, b"k1", 1, 0, rows[0]), (PUT, b"k2", 0, 4, rows[1]), (DELETE, b"k3", -1, 9, None)]
-    got = record.decode_operations(record.encode_operations(operations), physical)
+    got = record.decode_operations(record.encode_operations(operations), Schema.of(columns, IndexSpecification.of("id")))
     assert got == operations
     assert [type(row) for *_, row in got] == [tuple, tuple, type(None)]
 

@@ -1,0 +1,91 @@
+"""Values out of line stay with their rows through every way from a write to a fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sopnb.engine.tree import Tree
+from tests.engine.support import PLAIN, TINY, Cluster, commit, contents, create, load, rows_of, stack_of, store_of, table
+
+LONG = {k: f"{k:03d}" * 40 for k in range(12)}
+"""Each is longer than ``value_bytes`` of the tiny settings."""
+
+
+def test_a_short_commit_of_long_values_written_ahead_keeps_them(make: Callable[..., Cluster]) -> None:
+    """A bulk write of few rows with long values was written to a blob ahead of its commit. At the commit its rows were few enough for the
+    record, and were copied there without the values, which lay beside the leaves: they came back as null."""
+    cluster = make(**TINY)
+    engine = cluster.open(load_bytes=800)
+    create(engine)
+    work = engine.begin()
+    load(work.store("s"), LONG)
+    assert isinstance(work.store("s").drafts()[0], Tree), "the write should have gone to a blob"
+    engine.commit(work)
+    assert contents(engine) == LONG
+
+
+@pytest.mark.parametrize("inline_rows", [0, 1000])
+def test_blobs_written_ahead_stay_while_the_commit_needs_their_values(make: Callable[..., Cluster], inline_rows: int) -> None:
+    """Two bulk writes of one transaction were merged into one run at its commit. The run named the values where they lay, in the blobs
+    written ahead, and those were deleted as useless: every record of the commit was unreadable."""
+    cluster = make(**TINY, inline_rows=inline_rows)
+    engine = cluster.open(load_bytes=800)
+    create(engine)
+    work = engine.begin()
+    load(work.store("s"), LONG)
+    load(work.store("s"), {k: f"{k:03d}" * 50 for k in range(6, 20)})
+    engine.commit(work)
+    expected = {**LONG, **{k: f"{k:03d}" * 50 for k in range(6, 20)}}
+    assert contents(engine) == expected
+    engine.upkeep.fold()
+    assert contents(engine) == expected
+
+
+def test_a_rollback_deletes_what_was_written_ahead(make: Callable[..., Cluster]) -> None:
+    cluster = make(**TINY)
+    engine = cluster.open(load_bytes=800)
+    create(engine)
+    work = engine.begin()
+    load(work.store("s"), LONG)
+    assert list(cluster.blobs.names())
+    work.rollback()
+    assert list(cluster.blobs.names()) == []
+
+
+def test_long_values_are_read_by_every_way_of_reading(make: Callable[..., Cluster]) -> None:
+    cluster = make(**TINY, inline_rows=0)
+    engine = cluster.open()
+    create(engine)
+    commit(engine, LONG)
+    commit(engine, {3: "short", 4: "y" * 200, 50: "z" * 300})
+    model = {**LONG, 3: "short", 4: "y" * 200, 50: "z" * 300}
+    stack = stack_of(engine)
+    encoded = PLAIN.keys(table(PLAIN, rows_of(model)))
+    assert [stack.get(k).row for k in encoded] == rows_of(model)  # type: ignore[union-attr]
+    assert stack.find(encoded).fetch(PLAIN).to_pydict()["v"] == [v for _, v in rows_of(model)]
+    assert next(batch.batch.to_pydict() for batch in stack.slice(3, 5, columns=["v"]))["v"][:1] == ["short"]
+    first, last = stack.first(), stack.last()
+    assert first is not None
+    assert last is not None
+    assert (first[1].row, last[1].row) == ((0, LONG[0]), (50, "z" * 300))
+    assert next(part.batch.to_pydict() for part in stack.scan(columns=["k"])).keys() == {"k"}
+
+
+def test_a_fold_names_values_where_they_lie_and_moves_them_once_most_of_their_blob_is_stale(make: Callable[..., Cluster]) -> None:
+    cluster = make(**{**TINY, "leaf_rows": 2}, inline_rows=0)
+    engine = cluster.open()
+    create(engine)
+    commit(engine, LONG, bulk=True)
+    (first,) = store_of(engine).blobs
+    commit(engine, {0: "a" * 100}, bulk=True)
+    engine.upkeep.fold()
+    assert first in store_of(engine).blobs
+    commit(engine, {k: "b" * 100 for k in range(1, 9)}, bulk=True)
+    engine.upkeep.fold()
+    assert first in store_of(engine).blobs, "the newest state had no reason yet to count it as stale"
+    commit(engine, {0: "c" * 100}, bulk=True)
+    engine.upkeep.fold()
+    assert first not in store_of(engine).blobs
+    assert contents(engine) == {**LONG, **{k: "b" * 100 for k in range(1, 9)}, 0: "c" * 100}
