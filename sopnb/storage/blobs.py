@@ -1,8 +1,9 @@
-"""Blobs as files of a folder: ``blobs/<two digits>/<name>``.
+"""Blobs as files of a folder: ``blobs/<name>``.
 
 A blob is written under a temporary name, synced, linked to its own name, and the directory synced: it is whole or it is not there.
-A temporary file that a crash leaves behind ends in ``.tmp`` and is never listed. Descriptors of blobs being read are kept, a bounded
-number of them; a read in progress keeps its own open.
+What a crash leaves is listed under its temporary name, which begins with the owner's id too: to everybody it is a blob that no
+commit names, and goes with the others of an owner that is dead. Descriptors of blobs being read are kept, a bounded number of them;
+a read in progress keeps its own open.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from sopnb.errors import Corruption, InvalidInput
 from sopnb.protocols import Clock
 from sopnb.storage.files import Files, Forkable, register_at_fork
 
+_DRAFT = ".tmp"
+
 
 class LocalBlobs(Forkable):
-    """The ``Blobs`` protocol over a folder. ``descriptors`` is the most that stay open between reads."""
+    """The ``Blobs`` protocol over the folder of a database. ``descriptors`` is the most that stay open between reads."""
 
     def __init__(self, folder: Path, *, files: Files, clock: Clock, descriptors: int = 64) -> None:
         self._folder, self._files, self._clock, self._most = folder / "blobs", files, clock, descriptors
@@ -39,11 +42,9 @@ class LocalBlobs(Forkable):
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
         """Write a blob, durable with its name before this returns."""
         path = self._path(name)
-        if not self._files.exists(path.parent):
-            self._files.mkdir(path.parent)
-            self._files.sync_dir(self._folder)
-            self._files.sync_dir(self._folder.parent)
-        draft = path.with_name(f"{name}.{self._clock.new_id(4).hex()}.tmp")
+        if name.endswith(_DRAFT):
+            raise InvalidInput(f"{name!r} is no name of a blob")
+        draft = path.with_name(f"{name}.{self._clock.new_id(4).hex()}{_DRAFT}")
         fd = self._files.create(draft)
         try:
             try:
@@ -60,7 +61,7 @@ class LocalBlobs(Forkable):
                 raise InvalidInput(f"blob {name!r} is already there; a name is never used twice") from error
             try:
                 self._files.unlink(draft)
-                self._files.sync_dir(path.parent)
+                self._files.sync_dir(self._folder)
             except BaseException:
                 self._files.unlink(path, missing_ok=True)
                 raise
@@ -80,31 +81,23 @@ class LocalBlobs(Forkable):
             return parts
 
     def delete(self, names: Iterable[str]) -> None:
-        """Remove blobs, and then their names durably."""
-        touched = set()
+        """Remove blobs. Their names are not synced: one that comes back after a power cut is listed, and removed again."""
         for name in names:
             path = self._path(name)
             with self._mutex:
                 fd = self._open.pop(name, None)
                 if fd is not None and fd not in self._users:
                     self._files.close(fd)
-            if self._files.exists(path):
-                self._files.unlink(path, missing_ok=True)
-                touched.add(path.parent)
-        for folder in touched:
-            self._files.sync_dir(folder)
+            self._files.unlink(path, missing_ok=True)
 
     def names(self, owner: str | None = None) -> Iterator[tuple[str, int]]:
         """Yield every blob's name and length."""
-        if not self._files.exists(self._folder):
-            return
-        for part in sorted(self._files.listdir(self._folder)):
-            for name in sorted(self._files.listdir(self._folder / part)):
-                if not name.endswith(".tmp") and (owner is None or name.startswith(owner)):
-                    try:
-                        yield name, self._files.size(self._folder / part / name)
-                    except FileNotFoundError:
-                        continue
+        for name in sorted(self._files.listdir(self._folder)):
+            if owner is None or name.startswith(owner):
+                try:
+                    yield name, self._files.size(self._folder / name)
+                except FileNotFoundError:
+                    continue
 
     def close(self) -> None:
         """Close the descriptors; a later read opens them again."""
@@ -115,9 +108,9 @@ class LocalBlobs(Forkable):
             self._files.close(fd)
 
     def _path(self, name: str) -> Path:
-        if not name or name.endswith(".tmp") or "/" in name or name.startswith("."):
+        if not name or "/" in name or name.startswith("."):
             raise InvalidInput(f"{name!r} is no name of a blob")
-        return self._folder / name[-2:] / name
+        return self._folder / name
 
     @contextmanager
     def _descriptor(self, name: str) -> Iterator[int]:

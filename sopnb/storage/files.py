@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 SHARED_FILESYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse", "fuseblk", "ceph", "glusterfs", "afs", "lustre", "virtiofs")
 """File systems on which ``flock`` or the page cache are not shared by all who write; see ``Files.shared``."""
+
+fork_guard = threading.RLock()
+"""Held while a descriptor is opened or closed together with the note of it, so that no fork falls in between."""
 
 _at_fork: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
@@ -44,11 +48,12 @@ def register_at_fork(owner: Forkable) -> None:
 
 
 def _in_child() -> None:
+    fork_guard.release()
     for owner in list(_at_fork):
         owner.after_fork()
 
 
-os.register_at_fork(after_in_child=_in_child)
+os.register_at_fork(before=fork_guard.acquire, after_in_parent=fork_guard.release, after_in_child=_in_child)
 
 
 @contextmanager
@@ -197,6 +202,11 @@ class Files:
                 return False
             return True
 
+    def is_folder(self, path: Path) -> bool:
+        """Say whether there is a directory of this name."""
+        with translated(path):
+            return os.path.isdir(path)
+
     def identity(self, file: Path | int) -> tuple[int, int]:
         """Return (device, inode) of a file, given by name or descriptor."""
         with translated(file):
@@ -236,7 +246,9 @@ class Files:
         return ", ".join(_process_name(pid) for pid in dict.fromkeys(pids)) or None
 
     def filesystem(self, path: Path) -> str:
-        """Return the type of the file system that a folder is on, ``""`` if the system does not tell."""
+        """Return the type of the file system that a folder is on, or will be on; ``""`` if the system does not tell."""
+        while not self.exists(path):
+            path = path.parent
         try:
             device = os.stat(path).st_dev
             lines = Path("/proc/self/mountinfo").read_text().splitlines()

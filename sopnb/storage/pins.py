@@ -1,8 +1,9 @@
 """Pins as locked files of a folder: ``pins/<owner>``, which holds the seq.
 
-The lock says that the owner lives: the system lets go of it when the process dies, however it dies. A file that nobody locks is
-dead and is removed by whoever looks. Between making its file and locking it an owner may be taken for dead; so it looks, after
-locking, whether the file is still the one of that name, and makes another if it is not.
+The lock says that the owner lives: the system lets go of it when the process dies, however it dies. A file has its owner's name
+only while it is locked: it is made and locked under another, then renamed; it is removed before it is unlocked. So a file that can
+be locked is dead, and whoever looks removes it, after making sure under the lock that it still is the file of that name. The seq
+is written twice: one that is read while it is written differs from itself, and then counts as 0, which keeps everything.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from sopnb.errors import ReadOnly
 from sopnb.protocols import Clock, Pin
-from sopnb.storage.files import Files, Forkable, register_at_fork
+from sopnb.storage.files import Files, Forkable, fork_guard, register_at_fork
 
+_DRAFT = ".tmp"
 _WIDTH = 20
+_LENGTH = 2 * _WIDTH
 
 
 class LocalPins(Forkable):
-    """The ``Pins`` protocol over a folder."""
+    """The ``Pins`` protocol over a folder. With ``writable`` false it only looks."""
 
-    def __init__(self, folder: Path, *, files: Files, clock: Clock) -> None:
-        self._folder, self._files, self._clock = folder / "pins", files, clock
+    def __init__(self, folder: Path, *, files: Files, clock: Clock, writable: bool = True) -> None:
+        self._folder, self._files, self._clock, self._writable = folder / "pins", files, clock, writable
         self._owner = clock.new_id(8).hex()
         self._mutex = threading.Lock()
         self._fd: int | None = None
@@ -43,27 +47,26 @@ class LocalPins(Forkable):
 
     def pin(self, seq: int) -> None:
         """Hold ``seq``: visible to every ``held`` that begins after this returns."""
+        if not self._writable:
+            raise ReadOnly('a database opened with mode="r" pins nothing')
         with self._mutex:
-            self._seq = seq
             if self._fd is None:
-                self._fd = self._locked_file()
-            self._write(self._fd, seq)
+                self._make(seq)
+            else:
+                self._write(self._fd, seq)
+            self._seq = seq
 
     def advance(self, seq: int) -> None:
         """Move the pin forward."""
         with self._mutex:
             if self._seq is not None and seq > self._seq and self._fd is not None:
-                self._seq = seq
                 self._write(self._fd, seq)
+                self._seq = seq
 
     def held(self) -> Sequence[Pin]:
         """Return every living pin; the files of the dead are removed."""
-        pins = []
-        for owner in sorted(self._owners()):
-            seq = self._read(owner)
-            if seq is not None:
-                pins.append(Pin(owner, seq))
-        return pins
+        seqs = {owner: self._read(owner) for owner in self._owners()}
+        return [Pin(owner, seq) for owner, seq in sorted(seqs.items()) if seq is not None and not owner.endswith(_DRAFT)]
 
     def alive(self, owner: str) -> bool:
         """Say whether this owner's file is there and locked."""
@@ -71,44 +74,57 @@ class LocalPins(Forkable):
 
     def close(self) -> None:
         """Give the pin up."""
-        with self._mutex:
-            if self._fd is not None:
+        with self._mutex, fork_guard:
+            fd, self._fd, self._seq = self._fd, None, None
+            if fd is not None:
                 self._files.unlink(self._folder / self._owner, missing_ok=True)
-                self._files.unlock(self._fd)
-                self._files.close(self._fd)
-            self._fd = self._seq = None
+                self._files.unlock(fd)
+                self._files.close(fd)
 
     def _owners(self) -> list[str]:
         return self._files.listdir(self._folder) if self._files.exists(self._folder) else []
 
-    def _locked_file(self) -> int:
-        path = self._folder / self._owner
+    def _make(self, seq: int) -> None:
+        """Make the file; again, if somebody took it for dead before it was locked."""
         self._files.mkdir(self._folder)
-        while True:
-            fd = self._files.create(path)
-            self._write(fd, self._seq or 0)
-            if self._files.flock(fd) and self._files.exists(path) and self._files.identity(path) == self._files.identity(fd):
-                return fd
-            self._files.close(fd)
-            self._files.unlink(path, missing_ok=True)
+        draft = self._folder / f"{self._owner}{_DRAFT}"
+        while self._fd is None:
+            with fork_guard:
+                fd = self._fd = self._files.create(draft)
+            self._write(fd, seq)
+            try:
+                if self._files.flock(fd):
+                    self._files.rename(draft, self._folder / self._owner)
+                    return
+            except FileNotFoundError:
+                pass
+            with fork_guard:
+                self._fd = None
+                self._files.close(fd)
+            self._files.unlink(draft, missing_ok=True)
 
     def _write(self, fd: int, seq: int) -> None:
-        self._files.pwrite(fd, b"%0*d" % (_WIDTH, seq), 0)
+        self._files.pwrite(fd, b"%0*d" % (_WIDTH, seq) * 2, 0)
 
     def _read(self, owner: str) -> int | None:
         """Return the seq of a living pin; None if it is dead."""
-        if owner == self._owner and self._fd is not None:
-            return self._seq
         path = self._folder / owner
         try:
             fd = self._files.open_read(path)
         except FileNotFoundError:
             return None
         try:
-            if self._files.flock(fd):
-                self._files.unlink(path, missing_ok=True)
-                return None
-            text = self._files.pread(fd, _WIDTH, 0)
-            return int(text) if text.isdigit() else 0
+            if not self._files.flock(fd):
+                text = self._files.pread(fd, _LENGTH, 0)
+                first, second = text[:_WIDTH], text[_WIDTH:]
+                return int(first) if first == second and first.isdigit() else 0
+            try:
+                if self._writable and self._files.identity(path) == self._files.identity(fd):
+                    self._files.unlink(path, missing_ok=True)
+            except FileNotFoundError:
+                pass
+            finally:
+                self._files.unlock(fd)  # a child forked meanwhile shares it
+            return None
         finally:
             self._files.close(fd)

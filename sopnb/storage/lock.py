@@ -1,0 +1,132 @@
+"""One lock for all processes of a machine: ``flock`` on a file that is never removed.
+
+The lock belongs to an open file description. It is let go of by ``LOCK_UN``, for a description that a forked child shares would
+otherwise keep it; and the child closes what it inherited, for else it would hold the lock of a parent that died. Waiting is one
+try without blocking and then a blocking ``flock`` in a helper thread on a description of the helper's own: when the wait is given
+up that description is closed, so the lock goes back the moment the helper gets it, and nobody takes it for his own.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+from sopnb.errors import StorageError, Timeout
+from sopnb.storage.files import Files, Forkable, fork_guard, register_at_fork
+
+
+class FileLock(Forkable):
+    """A lock, exclusive or ``shared``; a shared one needs no right to write. Its user sees to it that one thread at a time calls."""
+
+    def __init__(self, path: Path, *, files: Files, shared: bool = False) -> None:
+        self._path, self._files, self._shared = path, files, shared
+        self._fd: int | None = None
+        self._identity: tuple[int, int] | None = None
+        self._waiting: set[int] = set()
+        register_at_fork(self)
+
+    def after_fork(self) -> None:
+        """Close what the parent has open, without unlocking it."""
+        inherited = {*self._waiting} if self._fd is None else {self._fd, *self._waiting}
+        self._fd, self._waiting = None, set()
+        for fd in inherited:
+            self._files.close(fd)
+
+    def acquire(self, timeout: float) -> None:
+        """Take the lock. Raises ``Timeout`` naming the holder; ``StorageError`` if the path is another file than at first."""
+        if self._fd is None:
+            with fork_guard:
+                self._fd = self._open()
+            if self._identity is None:
+                self._identity = self._files.identity(self._fd)
+        if not self._files.flock(self._fd, exclusive=not self._shared):
+            self._wait(timeout)
+        try:
+            self._check()
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Let go of the lock."""
+        if self._fd is not None:
+            self._files.unlock(self._fd)
+
+    def close(self) -> None:
+        """Close the descriptor; the next ``acquire`` opens one."""
+        with fork_guard:
+            fd, self._fd = self._fd, None
+            if fd is not None:
+                self._files.close(fd)
+
+    def _open(self) -> int:
+        return self._files.open_read(self._path) if self._shared else self._files.open_write(self._path)
+
+    def _check(self) -> None:
+        """See that the locked file still is the one of that name: others lock the one of that name."""
+        try:
+            if self._files.identity(self._path) == self._identity:
+                return
+        except FileNotFoundError:
+            pass
+        raise StorageError(str(self._path), "the folder was moved, replaced or removed while it was open; open it again")
+
+    def _wait(self, timeout: float) -> None:
+        """Wait for the lock on another description, which becomes this lock's."""
+        got = False
+        if timeout > 0:
+            with fork_guard:
+                fd = self._open()
+                self._waiting.add(fd)
+            helper = _Helper(fd, self._files, exclusive=not self._shared)
+            try:
+                helper.start()
+                got = helper.wait(timeout)
+            finally:
+                with fork_guard:
+                    self._waiting.discard(fd)
+                    if not got and helper.give_up():
+                        self._files.unlock(fd)
+                    done, self._fd = (self._fd, fd) if got else (fd, self._fd)
+                    if done is not None:
+                        self._files.close(done)
+            if helper.error is not None:
+                raise helper.error
+        if not got:
+            raise Timeout("the lock of the database", waited=timeout, holder=self._files.holder(self._path))
+
+
+class _Helper(threading.Thread):
+    """Blocks in ``flock`` for another thread."""
+
+    def __init__(self, fd: int, files: Files, *, exclusive: bool) -> None:
+        super().__init__(name="sopnb lock", daemon=True)
+        self._fd, self._files, self._exclusive = fd, files, exclusive
+        self._mutex = threading.Lock()
+        self._done = threading.Event()
+        self._got = self._given_up = False
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Wait for the lock. No signal may interrupt it: it would be tried again on a number that may name another file by then."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._files.flock(self._fd, self._exclusive, block=True)
+        except Exception as error:
+            self.error = error
+        else:
+            with self._mutex:
+                self._got = not self._given_up
+        self._done.set()
+
+    def wait(self, timeout: float) -> bool:
+        """Return whether the lock was got in time."""
+        self._done.wait(min(timeout, threading.TIMEOUT_MAX))
+        return self._got
+
+    def give_up(self) -> bool:
+        """End the wait; return whether the lock was got all the same. After False the descriptor is to be closed at once."""
+        with self._mutex:
+            self._given_up = True
+            return self._got
