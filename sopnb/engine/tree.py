@@ -82,15 +82,16 @@ class TreeReader:
         self.missing: Callable[[str], Exception] = lambda blob: Corruption(f"blob {blob}", "it is missing")
         """Makes the error for a blob that is not there."""
 
-    def branch(self, extent: Extent) -> Branch:
-        """Return a branch."""
+    def branch(self, extent: Extent, hi: int) -> Branch:
+        """Return a branch of the tree up to commit ``hi``: what is kept with it is of that tree, not of the draft that it was."""
         self.branches += 1
-        found = self.cache.get(extent[:2])
+        name = (extent.blob, extent.offset, "branch", hi)
+        found = self.cache.get(name)
         if isinstance(found, Branch):
             return found
         (data,) = self._read(extent.blob, [extent])
         branch = Branch.decode(data, _where(extent))
-        self.cache.put(extent[:2], branch)
+        self.cache.put(name, branch)
         return branch
 
     def leaf(self, extent: Extent, shape: Shape, schema: Schema) -> Leaf:
@@ -192,14 +193,14 @@ class Tree:
 
     @cached_property
     def _root(self) -> Branch:
-        return self._reader.branch(self.ref.root)
+        return self._reader.branch(self.ref.root, self.hi)
 
     def _leaf(self, branch: Branch, i: int) -> Leaf:
         kept = branch.decoded[i]
-        leaf: Leaf | None = None if kept is None else kept()
+        leaf: Leaf | None = kept[1]() if kept is not None and kept[0] == self.hi else None
         if leaf is None:
             leaf = self._reader.leaf(branch.extent(i), self._shape(branch, i), self._schema)
-            branch.decoded[i] = weakref.ref(leaf)
+            branch.decoded[i] = self.hi, weakref.ref(leaf)
         else:
             self._reader.leaves += 1
         leaf.used += 1
@@ -214,10 +215,10 @@ class Tree:
 
     def _below(self, branch: Branch, i: int) -> Branch:
         kept = branch.decoded[i]
-        child: Branch | None = None if kept is None else kept()
+        child: Branch | None = None if kept is None else kept[1]()
         if child is None:
-            child = self._reader.branch(branch.extent(i))
-            branch.decoded[i] = weakref.ref(child)
+            child = self._reader.branch(branch.extent(i), self.hi)
+            branch.decoded[i] = self.hi, weakref.ref(child)
         else:
             self._reader.branches += 1
         return child
