@@ -80,9 +80,8 @@ class Branch:
         self._node = node
         self.level, self.keys = node.level, node.keys
         self.nbytes = nbytes * 4
-        self.decoded: list[tuple[int, weakref.ref[Any]] | None] = [None] * len(node.keys)
-        """For each child, what was decoded of it, as long as the cache keeps it, and for which newest commit: a transaction reads what it
-        wrote ahead before the seq of its commit is known."""
+        self.decoded: list[weakref.ref[Any] | None] = [None] * len(node.keys)
+        """For each child, what was decoded of it, as long as the cache keeps it."""
 
     @classmethod
     def decode(cls, data: Any, where: str) -> Branch:

@@ -197,10 +197,10 @@ class Tree:
 
     def _leaf(self, branch: Branch, i: int) -> Leaf:
         kept = branch.decoded[i]
-        leaf: Leaf | None = kept[1]() if kept is not None and kept[0] == self.hi else None
+        leaf: Leaf | None = None if kept is None else kept()
         if leaf is None:
             leaf = self._reader.leaf(branch.extent(i), self._shape(branch, i), self._schema)
-            branch.decoded[i] = self.hi, weakref.ref(leaf)
+            branch.decoded[i] = weakref.ref(leaf)
         else:
             self._reader.leaves += 1
         leaf.used += 1
@@ -215,10 +215,10 @@ class Tree:
 
     def _below(self, branch: Branch, i: int) -> Branch:
         kept = branch.decoded[i]
-        child: Branch | None = None if kept is None else kept[1]()
+        child: Branch | None = None if kept is None else kept()
         if child is None:
             child = self._reader.branch(branch.extent(i), self.hi)
-            branch.decoded[i] = self.hi, weakref.ref(child)
+            branch.decoded[i] = weakref.ref(child)
         else:
             self._reader.branches += 1
         return child
