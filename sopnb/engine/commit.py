@@ -10,12 +10,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Protocol
 
 from sopnb.engine import record
 from sopnb.engine.conflict import Past
 from sopnb.engine.record import Payload
-from sopnb.errors import CommitUnknown, Conflict, InvalidState, SeqTaken, Timeout
+from sopnb.errors import CommitUnknown, Conflict, InvalidState, SeqTaken, SopError, Timeout
 from sopnb.protocols import Backend, Commit, Draft, transaction_id
 
 Validation = Callable[[Sequence[Past]], None]
@@ -50,12 +51,14 @@ class Member:
         self.seq = 0
         self.error: BaseException | None = None
         self.taken = False
+        self.written = 0
+        """The seq as which it was handed to the registry, until it is known that nothing came of it."""
         self.done = False
 
-    def compare(self, past: Sequence[Past]) -> None:
-        """Validate against commits that were not looked at yet."""
+    def compare(self, past: Sequence[Past], group: Sequence[Past]) -> None:
+        """Validate against commits that were not looked at yet, and against those that go before it if its group is written."""
         new = [commit for commit in past if commit.seq > self.checked]
-        self.validation(new)
+        self.validation([*new, *group])
         if new:
             self.checked = new[-1].seq
 
@@ -72,6 +75,7 @@ class Committer:
         self._mutex = threading.Lock()
         self._lead = threading.Lock()
         self._queue: deque[Member] = deque()
+        self._epoch = backend.registry.head().epoch
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: the threads that held the locks are not there."""
@@ -80,12 +84,14 @@ class Committer:
     def commit(self, payload: Payload, snapshot: int, validation: Validation) -> int:
         """Commit and return the seq. Raises ``Conflict``, ``Timeout``, ``StorageError`` (nothing written) or ``CommitUnknown``."""
         member = Member(payload, snapshot, validation, self._backend.clock.new_id(8))
-        with self._mutex:
-            self._queue.append(member)
         try:
+            with self._mutex:
+                self._queue.append(member)
             while not member.done:
                 with self._lead:
-                    if not member.done:
+                    if member.taken and not member.done:  # who led it was broken off, twice
+                        self._unanswered([member])
+                    elif not member.done:
                         self._lead_group()
         except BaseException as error:
             self._interrupted(member, error)
@@ -133,12 +139,10 @@ class Committer:
                     raise Timeout("other writers to let this commit through", waited=self._timeout)
         except Exception as error:
             for member in members:
-                if not member.done:
+                if not member.done and not member.written:
                     member.settle(error=error)
         finally:
-            for member in members:
-                if not member.done:
-                    member.settle(error=Conflict("it was interrupted before it was written"))
+            self._unanswered([member for member in members if not member.done])
 
     def _append(self, members: Sequence[Member], *, patient: bool) -> bool:
         """Compare with the rest and append, within the turn; False if the rest should be compared outside, or another was quicker."""
@@ -170,35 +174,43 @@ class Committer:
     def _judge(self, member: Member, group: Sequence[Past] = ()) -> None:
         """Compare a member with what it was not compared with yet, and with those that go before it in its group."""
         try:
-            member.compare([*self._history.since(member.checked), *group])
+            member.compare(self._history.since(member.checked), group)
         except Exception as error:
             member.settle(error=error)
 
     def _written(self, members: Sequence[Member], after: int) -> bool:
         if not members:
             return True
-        registry = self._backend.registry
+        for member, seq in zip(members, count(after + 1)):
+            member.written = seq
         try:
-            commits = registry.append([member.draft for member in members], after)
+            commits = self._backend.registry.append([member.draft for member in members], after)
         except SeqTaken:
+            for member in members:
+                member.written = 0
             return False
         except CommitUnknown as error:
-            self._unknown(members, after, error.epoch, error.reason)
+            self._unanswered(members, error.reason, error.epoch)
             return True
-        except Exception as error:
+        except SopError as error:
             for member in members:
                 member.settle(error=error)
             return True
-        except BaseException:
-            self._unknown(members, after, registry.head().epoch, "it was interrupted while it was written")
-            raise
+        except Exception as error:
+            self._unanswered(members, f"the registry failed: {error!r}")
+            return True
         for member, commit in zip(members, commits, strict=True):
             member.settle(commit.seq)
+        self._epoch = commits[-1].epoch
         for member, commit in zip(members, commits, strict=True):
             self._history.applied(commit, member.payload)
         return True
 
-    def _unknown(self, members: Sequence[Member], after: int, epoch: int, reason: str) -> None:
-        for i, member in enumerate(members, after + 1):
-            txid = transaction_id(epoch, i, member.draft.id)
-            member.settle(error=CommitUnknown(txid, epoch=epoch, seq=i, reason=reason))
+    def _unanswered(self, members: Sequence[Member], reason: str = "it was interrupted while it was written", epoch: int = 0) -> None:
+        """Settle members that have no answer: those that were written may be there, the others are not."""
+        for member in members:
+            if not member.written:
+                member.settle(error=Conflict("it was interrupted before it was written"))
+                continue
+            txid = transaction_id(epoch or self._epoch, member.written, member.draft.id)
+            member.settle(error=CommitUnknown(txid, epoch=epoch or self._epoch, seq=member.written, reason=reason))
