@@ -1,12 +1,13 @@
-"""What was read and decoded, kept up to a number of bytes: the entry that was used longest ago goes first."""
+"""What was read and decoded, kept up to a number of bytes: leaves and branches, and single records."""
 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Hashable
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 
 class Sized(Protocol):
@@ -21,10 +22,15 @@ T = TypeVar("T", bound=Sized)
 
 
 class Cache:
-    """A map bounded in bytes; safe for threads. An entry that has grown is weighed again when ``weigh`` is called for it."""
+    """A map bounded in bytes, safe for threads; the entry that was used longest ago goes first.
+
+    An entry that has grown is weighed again when ``weigh`` is called for it.
+    """
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
+        self.spare = limit // 4
+        """What is left to single records (``Shelves``)."""
+        self.limit = limit - self.spare
         self.bytes = 0
         self._mutex = threading.Lock()
         self._kept: OrderedDict[Hashable, tuple[Sized, int]] = OrderedDict()
@@ -67,3 +73,44 @@ class Cache:
 
     def __len__(self) -> int:
         return len(self._kept)
+
+
+class Shelf:
+    """What single look-ups found lately, by key. Whoever looks something up may ask ``new`` directly: most look-ups end there."""
+
+    __slots__ = ("__weakref__", "new", "old")
+
+    def __init__(self) -> None:
+        self.new: dict[bytes, Any] = {}
+        self.old: dict[bytes, Any] = {}
+
+
+class Shelves:
+    """Shelves that together keep to a number of bytes: when the new things take half of it they become the old, and the old ones go.
+
+    So a find costs no more than that in a dict, and what is asked for again and again stays.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.bytes = 0
+        """What the new things take; the old ones take no more than half of ``limit``."""
+        self._mutex = threading.Lock()
+        self._shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
+
+    def shelf(self) -> Shelf:
+        """Return a new shelf."""
+        shelf = Shelf()
+        with self._mutex:
+            self._shelves.add(shelf)
+        return shelf
+
+    def keep(self, shelf: Shelf, key: bytes, value: Any, size: int) -> None:
+        """Put something on a shelf."""
+        with self._mutex:
+            if self.bytes + size > self.limit // 2:
+                for each in self._shelves:
+                    each.new, each.old = {}, each.new
+                self.bytes = 0
+            shelf.new[key] = value
+            self.bytes += size

@@ -30,7 +30,7 @@ def maker(kind: Any) -> Maker:
     return lambda array: lambda row: read(array[row])
 
 
-def _numbers(code: str, width: int) -> Maker:
+def _numbers(code: Any, width: int) -> Maker:
     def make(array: Any) -> Reader:
         valid, values = array.buffers()
         start = array.offset
@@ -40,7 +40,7 @@ def _numbers(code: str, width: int) -> Maker:
     return make
 
 
-def _texts(code: str, width: int, *, text: bool) -> Maker:
+def _texts(code: Any, width: int, *, text: bool) -> Maker:
     def make(array: Any) -> Reader:
         valid, offsets, values = array.buffers()
         start = array.offset

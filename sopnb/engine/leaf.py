@@ -8,11 +8,13 @@ is the table of its buffers: Arrow reads it in a few microseconds without copyin
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from sopnb.engine import cells
 from sopnb.engine.branch import Shape
 from sopnb.engine.entries import Entries, Entry
 from sopnb.engine.record import DELETE
@@ -20,12 +22,11 @@ from sopnb.errors import Corruption
 from sopnb.schema import Schema
 
 _HIDDEN = (("_op", pa.int8()), ("_seq", pa.int64()), ("_delta", pa.int8()), ("_far", pa.binary()))
-_LIST_AFTER = 3
+_LIST_AFTER = 16
 """A leaf asked for single keys this many times keeps a list of its keys."""
 _KEY_BYTES = 60
 """About what Python needs for one key in a list, besides its bytes."""
-_VALUE_BYTES = 40
-"""About what Python needs for one value of a row that is kept."""
+_ENTRY_BYTES, _VALUE_BYTES = 600, 60
 
 
 def shape(entries: Entries) -> Shape:
@@ -87,13 +88,12 @@ def decode(data: Any, schema: Schema, shape: Shape, where: str) -> Entries:
 
 
 class Leaf:
-    """A leaf that was read. What was looked for in it is kept: keys after a few look-ups, rows that were asked for."""
+    """A leaf that was read. Its keys are kept as a list once single ones were sought here often; before, rows are bisected as they lie."""
 
     def __init__(self, entries: Entries, schema: Schema, size: int) -> None:
         self.entries, self._schema, self._size = entries, schema, size
         self._list: list[bytes] | None = None
         self._asked = 0
-        self._rows: dict[int, Entry] = {}
         self.used = 0
 
     @property
@@ -102,36 +102,58 @@ class Leaf:
         keys = self.entries._keys
         width = 0 if keys is None else keys.array.itemsize + 8
         if self._list is not None:
-            width += width + _KEY_BYTES
-        row = 100 + _VALUE_BYTES * len(self._schema.physical)
-        return self._size + width * len(self.entries) + len(self._rows) * row
+            width += keys.array.itemsize + _KEY_BYTES if keys is not None else _KEY_BYTES
+        return self._size + width * len(self.entries)
+
+    @cached_property
+    def _cells(self) -> list[cells.Reader]:
+        return [make(column) for make, column in zip(_makers(self._schema), self.entries.batch.columns, strict=True)]
+
+    @cached_property
+    def _key_cells(self) -> list[cells.Reader]:
+        names = self._schema.physical.names
+        return [self._cells[names.index(name)] for name in self._schema.stored_key_names]
+
+    def _key_at(self, row: int) -> bytes:
+        return self._schema.encode_key([read(row) for read in self._key_cells])
+
+    def before(self, key: bytes) -> int:
+        """Return how many rows lie before a key, which may be any bytes."""
+        if self._list is None:
+            self._asked += 1
+            if self._asked < _LIST_AFTER:
+                return bisect_left(range(len(self.entries)), key, key=self._key_at)
+            self._list = self.entries.keys(self._schema).tolist()
+        return bisect_left(self._list, key)
 
     def find(self, key: bytes) -> int:
         """Return the row of a key, -1 if it is not there."""
-        keys = self._list
-        if keys is None:
-            vector = self.entries.keys(self._schema)
-            self._asked += 1
-            if self._asked < _LIST_AFTER:
-                at = vector.search(key)
-                return at if at < len(vector) and vector[at] == key else -1
-            keys = self._list = vector.tolist()
-        at = bisect_left(keys, key)
-        return at if at < len(keys) and keys[at] == key else -1
+        at = self.before(key)
+        if at == len(self.entries):
+            return -1
+        return at if (self._key_at(at) if self._list is None else self._list[at]) == key else -1
 
     def entry(self, at: int) -> Entry:
         """Return a row; values out of line are null in it."""
-        entry = self._rows.get(at)
-        if entry is None:
-            e = self.entries
-            op = e.op if isinstance(e.op, int) else int(e.op[at])
-            seq = e.seq if isinstance(e.seq, int) else int(e.seq[at])
-            delta = e.delta if isinstance(e.delta, int) else int(e.delta[at])
-            row = None if op == DELETE else self._schema.row_at(e.batch, at)
-            entry = self._rows[at] = Entry(op, seq, delta, row)
-        return entry
+        e = self.entries
+        op = e.op if isinstance(e.op, int) else int(e.op[at])
+        seq = e.seq if isinstance(e.seq, int) else int(e.seq[at])
+        delta = e.delta if isinstance(e.delta, int) else int(e.delta[at])
+        return Entry(op, seq, delta, None if op == DELETE else tuple([read(at) for read in self._cells]))
 
     def delta_before(self, at: int) -> int:
         """Return the sum of the deltas of the rows before row ``at``."""
         delta = self.entries.delta
         return delta * at if isinstance(delta, int) else int(np.sum(delta[:at], dtype=np.int64))
+
+
+def entry_bytes(schema: Schema) -> int:
+    """Return about how many bytes Python needs for one entry that is kept, with what is made of it, besides those of its values."""
+    return _ENTRY_BYTES + _VALUE_BYTES * len(schema.physical)
+
+
+def _makers(schema: Schema) -> list[cells.Maker]:
+    if "cells" not in schema.memo:
+        schema.memo["cells"] = [cells.maker(field.type) for field in schema.physical]
+    made: list[cells.Maker] = schema.memo["cells"]
+    return made

@@ -19,7 +19,7 @@ from xxhash import xxh3_64_intdigest
 
 from sopnb.engine import leaf as leaves
 from sopnb.engine.branch import Branch, Child, Extent, Shape
-from sopnb.engine.cache import Cache
+from sopnb.engine.cache import Cache, Shelves
 from sopnb.engine.entries import Entries, Entry
 from sopnb.engine.far import FarReader
 from sopnb.engine.layer import Below, Group, Piece, narrowed
@@ -78,6 +78,7 @@ class TreeReader:
         self._blobs, self.cache, self._uuid = blobs, cache, uuid
         self._seeds: dict[str, int] = {}
         self.leaves = self.branches = self.reads = 0
+        self.shelves = Shelves(cache.spare)
         self.far = FarReader(self.value)
         self.missing: Callable[[str], Exception] = lambda blob: Corruption(f"blob {blob}", "it is missing")
         """Makes the error for a blob that is not there."""
@@ -177,6 +178,10 @@ class _KeySet:
         self.nbytes = len(keys) * 120
 
 
+def _no_set() -> None:
+    return None
+
+
 class Tree:
     """A tree as a layer of the commits ``(lo, hi]``. Rows with seq 0 were written by commit ``hi``."""
 
@@ -184,7 +189,8 @@ class Tree:
         self.ref, self.lo, self.hi, self._schema, self._reader = ref, lo, hi, schema, reader
         self.entries, self.delta = ref.entries, ref.delta
         self._asked = 0
-        self._set: Callable[[], _KeySet | None] = lambda: None
+        self._set: Callable[[], _KeySet | None] = _no_set
+        self._shelf = reader.shelves.shelf()
 
     @property
     def span(self) -> tuple[bytes, bytes]:
@@ -227,33 +233,51 @@ class Tree:
 
     def get(self, key: bytes) -> Entry | None:
         """Return the change of one key, or None."""
-        if self.entries <= SMALL and not self._may_hold(key):
+        held = self._set()
+        if held is not None:
+            if key not in held.keys:
+                return None
+        elif self.entries <= SMALL and not self._may_hold(key):
             return None
+        entry: Entry | None = self._shelf.new.get(key)
+        return entry if entry is not None else self._get(key)
+
+    def _get(self, key: bytes) -> Entry | None:
+        entry: Entry | None = self._shelf.old.get(key)
+        if entry is None:
+            entry, keep = self._sought(key)
+            if not keep:
+                return entry
+        self._reader.shelves.keep(self._shelf, key, entry, leaves.entry_bytes(self._schema) + self.ref.size // self.entries)
+        return entry
+
+    def _sought(self, key: bytes) -> tuple[Entry | None, bool]:
+        """Return the change of one key, or None, and whether it may be kept: not if there is none, or with values out of line."""
         branch = self._root
         while True:
             i = bisect_right(branch.keys, key) - 1
             if i < 0:
-                return None
+                return None, False
             if not branch.level:
                 break
             branch = self._below(branch, i)
         leaf = self._leaf(branch, i)
         at = leaf.find(key)
         if at < 0:
-            return None
+            return None, False
         entry = leaf.entry(at)
-        if leaf.entries.far is not None and entry.row is not None:
-            one = self._reader.far.resolved(leaf.entries.slice(at, at + 1), self._schema)
-            return Entry(entry.op, entry.seq, entry.delta, self._schema.rows(one.batch)[0])
-        return entry
+        if leaf.entries.far is None or entry.row is None:
+            return entry, True
+        one = self._reader.far.resolved(leaf.entries.slice(at, at + 1), self._schema)
+        return Entry(entry.op, entry.seq, entry.delta, self._schema.rows(one.batch)[0]), False
 
     def _may_hold(self, key: bytes) -> bool:
-        found = self._set()
-        if found is not None:
-            return key in found.keys
+        """Say whether a small tree may hold a key; once asked often it keeps the set of its keys."""
         self._asked += 1
         if self._asked >= _ASKED_OFTEN:
-            self._set = weakref.ref(self._key_set())
+            held = self._key_set()
+            self._set = weakref.ref(held)
+            return key in held.keys
         return self.ref.first <= key <= self.ref.last
 
     def _key_set(self) -> _KeySet:
@@ -341,7 +365,7 @@ class Tree:
                 break
             branch = self._below(branch, i)
         leaf = self._leaf(branch, i)
-        return total + leaf.delta_before(leaf.entries.keys(self._schema).search(key))
+        return total + leaf.delta_before(leaf.before(key))
 
     def narrow(self, lo: bytes, hi: bytes | None, below: Below) -> tuple[bytes, bytes | None]:
         """Narrow a range to one leaf."""
