@@ -56,9 +56,8 @@ def validate(work: Work, since: Iterable[Past]) -> None:
                 raise Conflict("the store was renamed", store=store.name, seq=past.seq)
             if change.name in work.names_read or (change.kind != "rename" and "" in work.names_read):
                 raise Conflict(f"the catalogue entry was changed by {change.kind!r}", store=change.name, seq=past.seq)
-        for tag, _ in past.payload.tags:
-            if any(tag == mine for mine, _ in work.tags):
-                raise Conflict(f"the tag {tag!r} was changed", seq=past.seq)
+        if work.tags:
+            _against_tags(work, past)
         for store_change in past.payload.changes:
             store = drafts.get(store_change.store)
             if store is None:
@@ -69,6 +68,15 @@ def validate(work: Work, since: Iterable[Past]) -> None:
                 _against_keys(store, past.keys[store_change.store], past.seq, checked=work.mode != "unchecked")
             else:
                 _against_run(store, store_change, past.seq, checked=work.mode != "unchecked")
+
+
+def _against_tags(work: Work, past: Past) -> None:
+    """A tag keeps a state that is still there: what takes another tag away, or moves the horizon, may have let go of it."""
+    for tag, _ in past.payload.tags:
+        raise Conflict(f"the tag {tag!r} was changed", seq=past.seq)
+    collected = past.payload.collect
+    if collected is not None and any(0 < seq < collected.horizon for _, seq in work.tags):
+        raise Conflict(f"the states before commit {collected.horizon} were let go of", seq=past.seq)
 
 
 def _against_keys(store: StoreWork, keys: list[bytes], seq: int, *, checked: bool) -> None:

@@ -198,7 +198,7 @@ class State:
             dropped = {blob: said for blob, said in dropped.items() if blob not in set(payload.gone)}
         horizon, fenced = self.horizon, self.fenced
         if payload.collect is not None:
-            horizon, fenced = max(horizon, payload.collect.horizon), frozenset(payload.collect.fenced)
+            horizon, fenced = max(horizon, payload.collect.horizon), fenced.union(payload.collect.fenced)
         names = {store.name: id for id, store in by_id.items()} if payload.catalogue else self.names
         return State(commit.seq, commit.time, by_id, names, _tagged(self.tags, payload.tags), live, dropped, horizon, fenced)
 

@@ -14,7 +14,7 @@ from sopnb.engine.fold import Plan
 from sopnb.engine.record import Collect, Payload
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.tree import TreeReader, TreeRef
-from sopnb.errors import Closed, Conflict, InvalidInput, StoreNotFound
+from sopnb.errors import Closed, CommitUnknown, Conflict, InvalidInput, StoreNotFound
 from sopnb.protocols import Backend
 from sopnb.schema import Schema
 from sopnb.settings import DatabaseSettings
@@ -169,7 +169,9 @@ class Upkeep:
             ref = engine.write_tree(plan.store.schema, parts)
         try:
             engine.append(Payload(folds=[fold.record_of(plan, ref)]), plan.store.seq, fold.validation(plan))
-        except Conflict:
+        except CommitUnknown:
+            raise
+        except Exception:  # it is sure that no commit names the blob
             if ref is not None:
                 engine.discard([ref.blob])
             raise
@@ -212,7 +214,8 @@ class Upkeep:
             pins = engine.backend.pins.held()
             state = engine.state()
             gone = collect.droppable(state, horizon, pins)
-            engine.backend.blobs.delete([*gone, *orphans])
+            unnamed = [blob for blob in orphans if blob not in state.live and blob not in state.dropped]  # a commit may have come in time
+            engine.backend.blobs.delete([*gone, *unnamed])
             if gone:
                 engine.append(Payload(gone=gone), state.seq, lambda since: None)
         self._trim(horizon)
