@@ -107,15 +107,27 @@ class Engine:
                 return
 
     def _load(self) -> None:
-        self._state = State()
-        outcomes: list[tuple[int, bytes, int]] = []
-        for newest in self.backend.registry.checkpoints():
-            self._state, outcomes = checkpoint.decode(newest.state, self.reader, f"checkpoint {newest.seq}")
-            break
+        """Take the newest checkpoint for the state, and then what was committed since."""
+        tried = -1
+        while True:
+            state = State()
+            outcomes: list[tuple[int, bytes, int]] = []
+            for newest in self.backend.registry.checkpoints():
+                state, outcomes = checkpoint.decode(newest.state, self.reader, f"checkpoint {newest.seq}")
+                break
+            try:
+                commits = self.backend.registry.read(state.seq)
+                break
+            except Trimmed as error:  # another may have written a newer checkpoint meanwhile
+                if state.seq == tried:
+                    lost = f"commits {state.seq + 1} to {error.oldest - 1}"
+                    raise Corruption(lost, "they are gone, and no checkpoint covers them") from error
+                tried = state.seq
         self._outcomes = OrderedDict((seq, (id, time)) for seq, id, time in outcomes)
         self._recent.clear()
         self._recent_bytes = 0
-        self.refresh()
+        self._state = state
+        self._take(commits)
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: locks are made anew, and the child is a reader of its own."""
@@ -157,6 +169,9 @@ class Engine:
         except Trimmed:
             self._load()
             return
+        self._take(commits)
+
+    def _take(self, commits: Iterable[Commit]) -> None:
         for commit in commits:
             if commit.seq > self._state.seq:
                 self._apply(commit, record.decode(commit.payload, f"commit {commit.seq}"))
@@ -385,7 +400,8 @@ class Engine:
             recent = self._recent
             if seq >= self._state.seq:
                 return []
-            if recent and recent[0].seq <= seq + 1:
+            whole = recent and recent[-1].seq == self._state.seq == recent[0].seq + len(recent) - 1  # an interrupt may have left a gap
+            if whole and recent[0].seq <= seq + 1:
                 return [recent[i] for i in range(seq - self._state.seq, 0)]
         try:
             return [Past(c.seq, record.decode(c.payload)) for c in self.backend.registry.read(seq)]

@@ -1,7 +1,8 @@
 """The newest changes of a store, in memory: one operation of one commit after another, by key.
 
 One ``Tail`` is shared by all the newest states of a store and only grows; a state looks at it through a ``TailView`` up to its own
-seq. Operations arrive as the bytes of their commits and are decoded when somebody first looks.
+seq. Operations arrive as the bytes of their commits and are decoded when somebody first looks. An interrupt may break off any of this
+in the main thread: whatever was begun is begun again, and a commit that was taken already is not taken twice.
 """
 
 from __future__ import annotations
@@ -35,18 +36,22 @@ class Tail:
         self.operations = 0
         self.bytes = 0
         self._mutex = threading.Lock()
+        self._newest = lo
         self._raw: list[tuple[int, bytes]] = []
         self._versions: dict[bytes, list[Entry]] = {}
         self._sorted: list[bytes] = []
         self._unsorted: list[bytes] = []
 
     def add(self, seq: int, ops: bytes, count: int, delta: int) -> None:
-        """Take the encoded operations of one commit."""
+        """Take the encoded operations of one commit; harmless to repeat."""
+        size = len(ops) + count * _VERSION_BYTES
         with self._mutex:
-            self._raw.append((seq, ops))
-        self.total += delta
-        self.operations += count
-        self.bytes += len(ops) + count * _VERSION_BYTES
+            if seq > self._newest:
+                self._newest = seq
+                self.total += delta
+                self.operations += count
+                self.bytes += size
+                self._raw.append((seq, ops))  # no call stands between these lines, so no interrupt comes between them
 
     def put(self, seq: int, operations: Sequence[Operation]) -> None:
         """Take operations that are decoded already."""
@@ -64,7 +69,9 @@ class Tail:
                 while self._raw:
                     seq, ops = self._raw[0]
                     for op, key, delta, _, row in record.decode_operations(ops, self.schema):
-                        self._append(seq, op, key, delta, row)
+                        known = self._versions.get(key)
+                        if known is None or known[-1].seq < seq:
+                            self._append(seq, op, key, delta, row)
                     del self._raw[0]
         return self._versions
 
@@ -72,8 +79,8 @@ class Tail:
         entry = Entry(op, seq, delta, row)
         versions = self._versions.get(key)
         if versions is None:
-            self._versions[key] = [entry]
             self._unsorted.append(key)
+            self._versions[key] = [entry]
         else:
             versions.append(entry)
 
@@ -83,7 +90,7 @@ class Tail:
         if self._unsorted:
             with self._mutex:
                 if self._unsorted:
-                    self._sorted = sorted([*self._sorted, *self._unsorted])
+                    self._sorted = sorted({*self._sorted, *self._unsorted})
                     self._unsorted = []
         return self._sorted
 
