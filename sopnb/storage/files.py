@@ -151,8 +151,10 @@ class Files:
 
     def close(self, fd: int) -> None:
         """Close a descriptor."""
-        with translated(f"descriptor {fd}"):
+        try:
             os.close(fd)
+        except OSError as error:
+            raise _translate(error, f"descriptor {fd}") from error
 
     def link(self, source: Path, target: Path) -> None:
         """Give a file a second name; ``FileExistsError`` if that is taken."""
@@ -209,9 +211,11 @@ class Files:
 
     def identity(self, file: Path | int) -> tuple[int, int]:
         """Return (device, inode) of a file, given by name or descriptor."""
-        with translated(file):
+        try:
             found = os.stat(file)
-            return found.st_dev, found.st_ino
+        except OSError as error:
+            raise _translate(error, file) from error
+        return found.st_dev, found.st_ino
 
     def flock(self, fd: int, exclusive: bool = True, block: bool = False) -> bool:
         """Lock an open file; False if another holds it and ``block`` is false.

@@ -57,9 +57,9 @@ def describe(folder: Path, *, files: Files, writable: bool) -> Description:
     """
     found = _read(folder, files)
     if found is None:
-        if not files.exists(folder) or not files.listdir(folder):
-            raise NotFound(f'there is no database at {folder}; open it with mode="a" to create one')
-        raise UnsupportedFormat(f"{folder} is not empty and holds no sopnb database; choose another folder")
+        if files.exists(folder):
+            _refuse_foreign(folder, files)
+        raise NotFound(f'there is no database at {folder}; open it with mode="a" to create one')
     unknown = sorted(set(found.features) - FEATURES)
     if writable and unknown:
         raise UnsupportedFormat(f'{folder} needs {", ".join(unknown)}; install a newer sopnb, or open it with mode="r"')

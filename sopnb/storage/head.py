@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sopnb.storage.files import Files, Forkable, register_at_fork
-from sopnb.storage.log import HEAD_BYTES, HeadState, LogFormat
+from sopnb.storage.log import HEAD_BYTES, POISON, POISON_AT, HeadState, LogFormat
 
 _TRIES = 3
 
@@ -65,6 +65,11 @@ class HeadFile(Forkable):
         raw = self._format.encode_head(head)
         self._files.pwrite(fd, raw, 0)
         self._seen = Seen(raw, head)
+
+    def poison(self) -> None:
+        """Say that something may be written past the end. Only who holds the lock may."""
+        fd = self._fd or self._open() or self._create()
+        self._files.pwrite(fd, POISON, POISON_AT)
 
     def _open(self) -> int | None:
         with self._mutex:

@@ -26,20 +26,24 @@ class PlaceIndex:
         """Remember a place."""
         with self._mutex:
             places = self._places
-            if not places or place.seq > places[-1].seq:
+            newest = places[-1].seq if places else -1
+            if place.seq > newest:
                 places.append(place)
-            else:
+                if len(places) > _MOST:
+                    del places[: len(places) - _NEWEST : 2]
+            elif place.seq < newest:
                 at = bisect_right(places, place.seq, key=_seq)
                 if not at or places[at - 1].seq != place.seq:
                     places.insert(at, place)
-            if len(places) > _MOST:
-                del places[: len(places) - _NEWEST : 2]
 
     def before(self, seq: int) -> Place | None:
         """Return the newest place known at or before ``seq``."""
         with self._mutex:
-            at = bisect_right(self._places, seq, key=_seq)
-            return self._places[at - 1] if at else None
+            places = self._places
+            if places and places[-1].seq <= seq:
+                return places[-1]
+            at = bisect_right(places, seq, key=_seq)
+            return places[at - 1] if at else None
 
     def forget(self, segment: int) -> None:
         """Forget the places in a segment and those before it."""

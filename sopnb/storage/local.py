@@ -17,6 +17,7 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from sopnb.errors import Closed, CommitUnknown, Corruption, InvalidInput, InvalidState, ReadOnly, SeqTaken, StorageError, Timeout, Trimmed
 from sopnb.protocols import Checkpoint, Clock, Commit, Draft, Head, transaction_id
@@ -34,6 +35,15 @@ _STRIDE = 64 * 1024
 """While a log is read, a place is remembered about every so many bytes."""
 _PAUSE = 0.001
 _LONGEST_PAUSE = 0.02
+
+
+class _Writer(NamedTuple):
+    """The descriptor of the segment that is written."""
+
+    segment: int
+    path: Path
+    fd: int
+    size: int
 
 
 class LocalRegistry(Forkable):
@@ -56,7 +66,7 @@ class LocalRegistry(Forkable):
         self._depth = self._life = self._owner = 0
         self._closed = False
         self._state: HeadState | None = None
-        self._writer: tuple[int, int, int] | None = None
+        self._writer: _Writer | None = None
         self._adopted: tuple[bytes, HeadState] | None = None
         self._noted: Seen | None = None
         self._newest: Place | None = None
@@ -326,12 +336,12 @@ class LocalRegistry(Forkable):
             raise SeqTaken(after, place.seq)
         if not drafts:
             return []
-        length = sum([self._format.length(len(draft.payload)) for draft in drafts])
+        length = sum(self._format.length(len(draft.payload)) for draft in drafts)
         fd, size, position = self._room(place, length)
         data, entries = self._format.encode(drafts, place, position, self._epoch, self._clock.now())
         end = entries[-1].end
         self._state = None
-        self._head.publish(HeadState(self._boot, self._epoch, place, True))
+        self._head.poison()
         try:
             self._files.pwrite(fd, data, position.offset)
             self._files.sync(fd)
@@ -355,7 +365,7 @@ class LocalRegistry(Forkable):
             return state
         self._drop_writer()
         if state is not None and mine and not state.poisoned:
-            self._head.publish(state._replace(poisoned=True))
+            self._head.poison()
         found = examine(self._segments, self._checkpoints, state, this_boot=mine)
         rewrite(self._segments, found)
         self._probe(found.end.position)
@@ -382,7 +392,7 @@ class LocalRegistry(Forkable):
         start = Position(segment + 1, 0)
         if self._used(start):
             self._state = None
-            self._head.publish(HeadState(self._boot, self._epoch, place, True))
+            self._head.poison()
             raise StorageError(
                 str(self._segments.path(segment + 1)), "there is something past the end of the log; the next turn recovers it"
             )
@@ -392,26 +402,28 @@ class LocalRegistry(Forkable):
     def _opened(self, segment: int) -> tuple[int, int]:
         """Return the descriptor that is written through, and the size of its segment."""
         writer = self._writer
-        if writer is None or writer[0] != segment:
+        if writer is None or writer.segment != segment:
             self._drop_writer()
             path = self._segments.path(segment)
             try:
                 fd = self._files.open_write(path)
             except FileNotFoundError as missing:
                 raise Corruption(str(path), "this segment of the log is missing") from missing
-            writer = self._writer = segment, fd, self._files.size(fd)
-        return writer[1], writer[2]
+            writer = self._writer = _Writer(segment, path, fd, self._files.size(fd))
+        return writer.fd, writer.size
 
     def _drop_writer(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            self._files.close(writer[1])
+            self._files.close(writer.fd)
 
     def _probe(self, position: Position) -> None:
         """Open the log by its name and read a byte: a device that died may have swallowed the sync, but cannot do this."""
-        fd = self._files.open_read(self._segments.path(position.segment))
+        writer = self._writer
+        path = writer.path if writer is not None else self._segments.path(position.segment)
+        fd = self._files.open_read(path)
         try:
-            self._files.pread(fd, 1, max(0, position.offset - 1))
+            self._files.pread(fd, 1, position.offset)
         finally:
             self._files.close(fd)
 

@@ -27,11 +27,13 @@ VERSION = 1
 
 _MAGIC = b"SOPR"
 _HEAD_MAGIC = b"SOPH"
-_HEADER = struct.Struct("<4sHHQ16sQQ8sqQQQQQQQQ")
-_HEAD = struct.Struct("<4sHH16sQQQQQqQ")
+_HEADER = struct.Struct("<4sHHQ16sQQ8sqQQQQQQQ")
+_HEAD = struct.Struct("<4sHH16sQQQQQq")
 _SUM = struct.Struct("<Q")
-_SEALED = _HEADER.size - _SUM.size
-HEAD_BYTES = _HEAD.size
+_HEADER_BYTES = _HEADER.size + _SUM.size
+POISON_AT = _HEAD.size + _SUM.size
+HEAD_BYTES = POISON_AT + 1
+CLEAN, POISON = b"\0", b"\1"
 
 
 class Position(NamedTuple):
@@ -96,7 +98,7 @@ class LogFormat:
 
     def length(self, size: int) -> int:
         """Return how long the record of a payload of ``size`` bytes is."""
-        length = _HEADER.size + size + _SUM.size
+        length = _HEADER_BYTES + size + _SUM.size
         return length + -length % self.alignment
 
     # -- records --------------------------------------------------------------------------------------------------------------
@@ -108,48 +110,32 @@ class LogFormat:
         segment, offset = at
         seq, previous, time = after.seq, after.hash, max(now, after.time, 1)
         for draft in drafts:
-            payload, size = draft.payload, len(draft.payload)
+            id, payload = draft.id, draft.payload
+            size = len(payload)
             length = self.length(size)
             seq += 1
-            tail = bytes(length - _HEADER.size - size - _SUM.size)
-            zeros = self._zeros(payload, size, offset, length)
             header = _HEADER.pack(
-                _MAGIC, VERSION, 0, length, self.uuid, epoch, seq, draft.id, time, segment, offset, *after.position,
-                previous, size, zeros, 0,
-            )[:_SEALED]  # fmt: skip
-            body = b"".join((header, _SUM.pack(self.checksum(header)), payload, tail))
+                _MAGIC, VERSION, 0, length, self.uuid, epoch, seq, id, time, segment, offset, *after.position,
+                previous, size, self._zeros(payload, size, offset, length),
+            )  # fmt: skip
+            body = b"".join((header, _SUM.pack(self.checksum(header)), payload, bytes(length - _HEADER_BYTES - size - _SUM.size)))
             previous = self.checksum(body)
-            parts += (body, _SUM.pack(previous))
+            parts.append(body)
+            parts.append(_SUM.pack(previous))
             start = Position(segment, offset)
             offset += length
-            entries.append(Entry(Commit(epoch, seq, draft.id, time, payload), start, Place(Position(segment, offset), seq, previous, time)))
+            end = Place(Position(segment, offset), seq, previous, time)
+            entries.append(Entry(Commit(epoch, seq, id, time, payload), start, end))
         return b"".join(parts), entries
 
     def header(self, data: bytes, at: int, position: Position) -> Header | None:
         """Return the header at ``data[at:]``, which was read at ``position``; None if it is not whole or not meant for there."""
-        if data[at : at + 4] != _MAGIC or len(data) - at < _HEADER.size:
+        if data[at : at + 4] != _MAGIC or len(data) - at < _HEADER_BYTES:
             return None
         fields = _HEADER.unpack_from(data, at)
-        (
-            _,
-            version,
-            _,
-            length,
-            uuid,
-            epoch,
-            seq,
-            id,
-            time,
-            segment,
-            offset,
-            durable_segment,
-            durable_offset,
-            previous,
-            size,
-            zeros,
-            check,
-        ) = fields
-        if check != self.checksum(memoryview(data)[at : at + _SEALED]) or uuid != self.uuid or version != VERSION:
+        _, version, _, length, uuid, epoch, seq, id, time, segment, offset, durable_segment, durable_offset, previous, size, zeros = fields
+        (check,) = _SUM.unpack_from(data, at + _HEADER.size)
+        if check != self.checksum(memoryview(data)[at : at + _HEADER.size]) or uuid != self.uuid or version != VERSION:
             return None
         if (segment, offset) != position or length != self.length(size):
             return None
@@ -166,7 +152,7 @@ class LogFormat:
         (hash,) = _SUM.unpack_from(data, closing)
         if hash != self.checksum(memoryview(data)[at:closing]):
             return None
-        payload = data[at + _HEADER.size : at + _HEADER.size + header.size]
+        payload = data[at + _HEADER_BYTES : at + _HEADER_BYTES + header.size]
         commit = Commit(header.epoch, header.seq, header.id, header.time, payload)
         end = Place(Position(position.segment, position.offset + header.length), header.seq, hash, header.time)
         return header, Entry(commit, position, end)
@@ -178,11 +164,11 @@ class LogFormat:
         whole record does not: in a sector's share of it, or at its end. Bytes of which neither is true were whole once.
         """
         offset = position.offset
-        if _blank(data[: _HEADER.size]):
+        if _blank(data[:_HEADER_BYTES]):
             return True
         header = self.header(data, 0, position)
         if header is None:
-            return _blank(data[_SEALED : _HEADER.size]) or _blank_sectors(data, offset, _HEADER.size) > 0
+            return _blank(data[_HEADER.size : _HEADER_BYTES]) or _blank_sectors(data, offset, _HEADER_BYTES) > 0
         if header.length > len(data):
             return False
         if self.decode(data, 0, position) is not None:
@@ -206,30 +192,29 @@ class LogFormat:
 
         The header and the closing checksum leave no share of theirs blank, so it takes a sector of zeros in what lies between.
         """
-        between = length - _HEADER.size - _SUM.size
+        between = length - _HEADER_BYTES - _SUM.size
         if between < SECTOR or (between == size and bytes(SECTOR) not in payload):
             return 0
-        data = b"".join((b"\1" * _HEADER.size, payload, bytes(between - size), b"\1" * _SUM.size))
+        data = b"".join((b"\1" * _HEADER_BYTES, payload, bytes(between - size), b"\1" * _SUM.size))
         return _blank_sectors(data, offset, length)
 
     # -- the head file --------------------------------------------------------------------------------------------------------
 
     def encode_head(self, head: HeadState) -> bytes:
-        """Return the bytes of the head file."""
-        place = head.place
-        data = _HEAD.pack(
-            _HEAD_MAGIC, VERSION, head.poisoned, head.boot, head.epoch, *place.position, place.seq, place.hash, place.time, 0
-        )[: -_SUM.size]  # fmt: skip
-        return data + _SUM.pack(self.checksum(data))
+        """Return the bytes of the head file. The last one says whether it is poisoned; it may be written by itself."""
+        boot, epoch, (position, seq, hash, time), poisoned = head
+        data = _HEAD.pack(_HEAD_MAGIC, VERSION, 0, boot, epoch, *position, seq, hash, time)
+        return b"".join((data, _SUM.pack(self.checksum(data)), POISON if poisoned else CLEAN))
 
     def decode_head(self, data: bytes) -> HeadState | None:
         """Return what the head file says, None if it is torn, damaged or not there."""
         if len(data) != HEAD_BYTES:
             return None
-        magic, version, poisoned, boot, epoch, segment, offset, seq, hash, time, check = _HEAD.unpack(data)
-        if magic != _HEAD_MAGIC or version != VERSION or check != self.checksum(memoryview(data)[: -_SUM.size]):
+        magic, version, _, boot, epoch, segment, offset, seq, hash, time = _HEAD.unpack_from(data)
+        (check,) = _SUM.unpack_from(data, _HEAD.size)
+        if magic != _HEAD_MAGIC or version != VERSION or check != self.checksum(memoryview(data)[: _HEAD.size]):
             return None
-        return HeadState(boot, epoch, Place(Position(segment, offset), seq, hash, time), bool(poisoned))
+        return HeadState(boot, epoch, Place(Position(segment, offset), seq, hash, time), data[POISON_AT:] != CLEAN)
 
 
 def boot_key(boot_id: str) -> bytes:
