@@ -1,7 +1,8 @@
 """When two commits disturb each other.
 
 A transaction may commit if nothing that it read or wrote was changed by a commit after its snapshot. Writing a key counts as reading
-it. Upkeep changes no record and disturbs nobody but a fold of the same layers; a change of layout disturbs every user of the store.
+it, and using a store by its name counts as reading its catalogue entry. Upkeep changes no record and disturbs nobody but a fold of the
+same layers; a change of layout disturbs every user of the store, a rename all but those that are not checked and only write records.
 """
 
 from __future__ import annotations
@@ -47,14 +48,13 @@ class Past:
 def validate(work: Work, since: Iterable[Past]) -> None:
     """Raise ``Conflict`` naming store and key if one of the commits after the snapshot disturbs ``work``."""
     drafts = {store.id: store for store in work.drafts()}
+    checked = work.mode != "unchecked"
     for past in since:
         for change in past.payload.catalogue:
             store = drafts.get(change.store)
-            if store is not None and change.kind != "rename":
+            if store is not None and (checked or work.catalogue or change.kind != "rename"):
                 raise Conflict(f"the store was changed by {change.kind!r}", store=store.name, seq=past.seq)
-            if store is not None and work.catalogue:
-                raise Conflict("the store was renamed", store=store.name, seq=past.seq)
-            if change.name in work.names_read or (change.kind != "rename" and "" in work.names_read):
+            if change.name in work.names_read or (checked and "" in work.names_read):
                 raise Conflict(f"the catalogue entry was changed by {change.kind!r}", store=change.name, seq=past.seq)
         if work.tags:
             _against_tags(work, past)
@@ -65,9 +65,9 @@ def validate(work: Work, since: Iterable[Past]) -> None:
             if store_change.layout != store.base.layout:
                 raise Conflict("the store has another layout now", store=store.name, seq=past.seq)
             if store_change.run is None:
-                _against_keys(store, past.keys[store_change.store], past.seq, checked=work.mode != "unchecked")
+                _against_keys(store, past.keys[store_change.store], past.seq, checked=checked)
             else:
-                _against_run(store, store_change, past.seq, checked=work.mode != "unchecked")
+                _against_run(store, store_change, past.seq, checked=checked)
 
 
 def _against_tags(work: Work, past: Past) -> None:

@@ -51,7 +51,10 @@ class Reads:
         """Note a range."""
         if (hi is not None and hi <= lo) or not self._noted:
             return
-        if self.ranges and self.ranges[-1][0] <= lo and self.ranges[-1][1] == hi:
+        if self.ranges and _within((lo, hi), self.ranges[-1]):
+            return
+        if self.ranges and _within(self.ranges[-1], (lo, hi)):
+            self.ranges[-1] = lo, hi
             return
         self.ranges.append((lo, hi))
         if len(self.ranges) > MOST_RANGES:
@@ -72,6 +75,10 @@ class Reads:
                 if hit.any():
                     return keys[int(np.argmax(hit))]
         return None
+
+
+def _within(inner: Range, outer: Range) -> bool:
+    return outer[0] <= inner[0] and (outer[1] is None or (inner[1] is not None and inner[1] <= outer[1]))
 
 
 def _coarser(ranges: list[Range]) -> list[Range]:

@@ -105,9 +105,22 @@ class StoreWork:
 
     def scan(self, lo: bytes = b"", hi: bytes | None = None, *, reverse: bool = False, columns: Sequence[str] | None = None
              ) -> Iterator[Entries]:  # fmt: skip
-        """Yield the records of a key range."""
+        """Yield the records of a key range; what counts as read goes as far as they are taken."""
+        wanted = None if columns is None else tuple(dict.fromkeys((*columns, *self.schema.stored_key_names)))
+        parts = self.stack.scan(lo, hi, reverse=reverse, columns=wanted)
+        return self._noted(parts, lo, hi, reverse=reverse, columns=columns)
+
+    def _noted(self, parts: Iterator[Entries], lo: bytes, hi: bytes | None, *, reverse: bool, columns: Sequence[str] | None
+               ) -> Iterator[Entries]:  # fmt: skip
+        for part in parts:
+            edge = part.slice(0, 1) if reverse else part.slice(len(part) - 1, len(part))
+            key = edge.keys(self.schema)[0]
+            if reverse:
+                self.reads.range(key, hi)
+            else:
+                self.reads.range(lo, key + b"\0")
+            yield part if columns is None else part.select(columns)
         self.reads.range(lo, hi)
-        return self.stack.scan(lo, hi, reverse=reverse, columns=columns)
 
     def count(self, lo: bytes = b"", hi: bytes | None = None) -> int:
         """Return how many records a key range holds."""
@@ -302,6 +315,11 @@ class StoreWork:
         if ref is not None:
             self.work.spilled.add(ref.blob)
         return ref
+
+    def forget(self) -> None:
+        """Forget what was written here; what was read stays noted."""
+        self._pieces, self._tail, self._stack = [], Tail(self.base.seq, self.schema), self.base.stack
+        self.counts = Counts()
 
     # -- helpers --------------------------------------------------------------------------------------------------------------
 

@@ -59,6 +59,7 @@ class Work:
         """Blobs written ahead of the commit."""
         self.done = False
         self._drafts: dict[int, StoreWork] = {}
+        self._dropped: list[StoreWork] = []
         self._names: dict[str, int] | None = None
 
     @property
@@ -91,10 +92,12 @@ class Work:
         store = self.store(name)
         self.writing()
         del self.names[name]
-        self._drafts.pop(store.id)
+        del self._drafts[store.id]
         if store.created:
             self.catalogue = [change for change in self.catalogue if change.store != store.id]
         else:
+            store.forget()
+            self._dropped.append(store)
             self.catalogue.append(CatalogueChange("drop", store.id, store.base.layout, name))
 
     def rename(self, old: str, new: str) -> None:
@@ -128,8 +131,8 @@ class Work:
         return draft
 
     def drafts(self) -> list[StoreWork]:
-        """Return the stores that were touched."""
-        return list(self._drafts.values())
+        """Return the stores that were touched; of those dropped there are no writes, but what was read of them still counts."""
+        return [*self._drafts.values(), *self._dropped]
 
     def rollback(self) -> None:
         """Forget everything. Harmless to repeat."""
@@ -138,7 +141,7 @@ class Work:
     def finish(self, kept: Iterable[str]) -> None:
         """End the transaction; blobs written ahead are deleted, but for those that its commit names."""
         self.done = True
-        self._drafts = {}
+        self._drafts, self._dropped = {}, []
         useless = self.spilled.difference(kept)
         self.spilled = set()
         if useless:
