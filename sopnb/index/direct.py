@@ -29,17 +29,17 @@ def direct_writer(kind: Any, descending: bool, nullable: bool) -> Callable[[Any]
     if t.is_string(kind) or t.is_large_string(kind):
 
         def text(value: Any) -> bytes:
-            if type(value) is not str or "\0" in value:
-                raise NotDirect
-            return marker + value.encode() + b"\0\0"
+            if type(value) is str and "\0" not in value:
+                return marker + value.encode() + b"\0\0"
+            raise NotDirect
 
         return text
     if t.is_int64(kind):
 
         def whole(value: Any) -> bytes:
-            if type(value) is not int or not -_HALF <= value < _HALF:
-                raise NotDirect
-            return marker + _PACK(value + _HALF)
+            if type(value) is int and -_HALF <= value < _HALF:
+                return marker + _PACK(value + _HALF)
+            raise NotDirect
 
         return whole
     if t.is_timestamp(kind) and kind.unit == "us":
