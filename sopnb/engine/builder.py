@@ -70,7 +70,7 @@ class _Builder:
         self._sizes: list[int] = [0]
         self._pending: list[Entries] = []
         self._pending_bytes = 0
-        self._leaf_count = 0
+        self._leaf_count = self._entries = 0
         self._live: dict[str, int] = {}
         self._last = b""
         self._top: Child | None = None
@@ -164,6 +164,7 @@ class _Builder:
 
     def _add(self, child: Child) -> None:
         self._leaf_count += 1
+        self._entries += child.entries
         self._need(child.extent.blob, child.extent.length)
         for blob, size in child.values:
             self._need(blob, size)
@@ -194,12 +195,14 @@ class _Builder:
     def _finish(self) -> None:
         level = 0
         while True:
-            above = self._levels[level + 1] if level + 1 < len(self._levels) else []
+            above = any(self._levels[level + 1 :])
             if not above and len(self._levels[level]) == 1 and level:
                 break
             if self._levels[level]:
                 self._close(level)
             level += 1
         self._top = top = self._levels[level][0]
+        if top.entries != self._entries:
+            raise InternalError("the root of a tree does not count what was written", written=self._entries, counted=top.entries)
         mark = MARK.pack(MAGIC, self._uuid, *top.extent[1:], 0)[:-8]
         self._emit(mark + struct.pack("<Q", xxh3_64_intdigest(mark, self._seed)))

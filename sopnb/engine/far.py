@@ -54,9 +54,9 @@ class FarReader:
         for name, values in wanted.items():
             at = batch.schema.get_field_index(name)
             arrays[at] = _filled(arrays[at], values)
-        return Entries(
-            pa.RecordBatch.from_arrays(arrays, schema=batch.schema), op=entries.op, seq=entries.seq, delta=entries.delta, keys=entries._keys
-        )
+        if wanted:  # a batch of no columns would forget how many rows it has
+            batch = pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
+        return Entries(batch, op=entries.op, seq=entries.seq, delta=entries.delta, keys=entries._keys)
 
 
 class FarWriter:
