@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -68,11 +69,11 @@ class BulkWriter:
 
     def entries(self) -> Iterator[Entries]:
         """Yield the changes that the write makes, in key order."""
-        for start in range(0, self._table.num_rows, CHUNK):
-            stop = min(start + CHUNK, self._table.num_rows)
-            table = self._chunk(start, stop)
+        starts = range(0, self._table.num_rows, CHUNK)
+        chunks = (self._chunk(start, min(start + CHUNK, self._table.num_rows)) for start in starts)
+        for start, table in zip(starts, _ahead(chunks) if len(starts) > 1 else chunks, strict=True):
             if self._repeats is not None:
-                table = self._without(table, self._repeats[start:stop], "the key is twice in the frame")
+                table = self._without(table, self._repeats[start : start + CHUNK], "the key is twice in the frame")
             if table.num_rows:
                 yield self._compared(table)
         if self._rejected:
@@ -164,6 +165,15 @@ class BulkWriter:
         if sum(part.num_rows for part in self._rejected) > MOST_REJECTED:
             raise InvalidInput(f"store {self._store.name!r}: more than {MOST_REJECTED} rows are refused ({reason}); nothing was written")
         return table.filter(pa.array(~bad))
+
+
+def _ahead(pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the pieces, each made by another thread while the one before it is worked with."""
+    with ThreadPoolExecutor(1, "sopnb bulk write") as thread:
+        made = thread.submit(next, pieces, None)
+        while (piece := made.result()) is not None:
+            made = thread.submit(next, pieces, None)
+            yield piece
 
 
 def differ(new: pa.Table, old: pa.Table) -> Any:
