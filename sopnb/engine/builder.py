@@ -19,7 +19,7 @@ from sopnb.engine import branch as branches
 from sopnb.engine import leaf as leaves
 from sopnb.engine.branch import Child, Extent
 from sopnb.engine.entries import Entries, concatenated
-from sopnb.engine.far import FarWriter, bytes_by_blob
+from sopnb.engine.far import FarWriter, bytes_by_blob, far_columns
 from sopnb.engine.statistics import statistics
 from sopnb.engine.tree import TreeRef, seed
 from sopnb.errors import InternalError
@@ -159,6 +159,8 @@ class _Builder:
             shape = leaves.shape(part)
             extent = self._emit(leaves.encode(part, shape, self._schema))
             values = bytes_by_blob(part.far) if shape.far else ()
+            for column in far_columns(part.far) if shape.far else ():
+                stats[i][column] = None
             self._add(Child(keys[i], extent, len(part), int(deltas[i]), shape, _encoder.encode(stats[i]), values))
         self._last = keys[-1]
 

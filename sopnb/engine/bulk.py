@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries, one_array
 from sopnb.engine.record import PUT
+from sopnb.engine.same import differ
 from sopnb.errors import DuplicateKey, InvalidInput, KeyNotFound
 from sopnb.index import Keys, arrange
 
@@ -174,19 +174,3 @@ def _ahead(pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
         while (piece := made.result()) is not None:
             made = thread.submit(next, pieces, None)
             yield piece
-
-
-def differ(new: pa.Table, old: pa.Table) -> Any:
-    """Say for each row whether any column differs; null equals null, NaN equals NaN."""
-    differs = np.zeros(old.num_rows, bool)
-    for name in new.column_names:
-        a, b = one_array(new[name]), one_array(old[name])
-        if pa.types.is_nested(a.type):
-            differs |= np.array([x != y for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True)], bool)
-            continue
-        both = pc.and_(pc.is_null(a), pc.is_null(b))
-        same = pc.or_(pc.fill_null(pc.equal(a, b), False), both)
-        if pa.types.is_floating(a.type):
-            same = pc.or_(same, pc.fill_null(pc.and_(pc.is_nan(a), pc.is_nan(b)), False))
-        differs |= ~same.to_numpy(zero_copy_only=False)
-    return differs

@@ -104,6 +104,11 @@ def bytes_by_blob(far: Any) -> tuple[tuple[str, int], ...]:
     return tuple(sums.items())
 
 
+def far_columns(far: Any) -> set[int]:
+    """Return the columns of which a ``_far`` column names any value."""
+    return {column for cell in far.drop_null().to_pylist() for column, *_ in decode(cell)}
+
+
 def _larger(column: Any, threshold: int) -> Any:
     """Return the rows whose text or bytes are longer than the threshold."""
     wide = pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type)

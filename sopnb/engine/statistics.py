@@ -1,7 +1,7 @@
-"""The smallest and largest value and the number of nulls of each column of each leaf, as storage values.
+"""The smallest and largest value and the number of nulls of each column of each leaf, as storage values; decimals as their text.
 
-They bound what a filter can match. A column whose values have no order, or are very long, has none (None). NaN is left out of the
-bounds, like null; a leaf's column without any other value has the bounds None, None.
+They bound what a filter can match. A column whose values have no order, are very long or lie out of line has none (None). NaN is left
+out of the bounds, like null; a leaf's column without any other value has the bounds None, None.
 """
 
 from __future__ import annotations
@@ -34,7 +34,14 @@ def _column(array: Any, starts: list[int]) -> list[Bounds | None]:
         or (t.is_temporal(kind) and not t.is_interval(kind))
     ):
         return _numbers(array, starts)
-    if t.is_decimal(kind) or t.is_string(kind) or t.is_large_string(kind) or t.is_binary(kind) or t.is_large_binary(kind):
+    if (
+        t.is_decimal128(kind)
+        or t.is_decimal256(kind)
+        or t.is_string(kind)
+        or t.is_large_string(kind)
+        or t.is_binary(kind)
+        or t.is_large_binary(kind)
+    ):
         ends = [*starts[1:], len(array)]
         return [_ordered(array.slice(start, end - start)) for start, end in zip(starts, ends, strict=True)]
     return [None] * len(starts)

@@ -24,6 +24,7 @@ from sopnb.engine.layers import Found, Stack
 from sopnb.engine.merge import loaded, merged
 from sopnb.engine.reads import Reads
 from sopnb.engine.record import DELETE, PUT, Operation
+from sopnb.engine.same import same_row
 from sopnb.engine.state import StoreState
 from sopnb.engine.tail import Tail
 from sopnb.engine.tree import Tree, TreeRef
@@ -178,7 +179,7 @@ class StoreWork:
         if kind == "update" and old is None:
             self.reads.point(key)
             raise KeyNotFound(self.name, self.told(key))
-        if old is not None and old.row == row:
+        if old is not None and same_row(old.row or (), row):
             self.reads.point(key)
             return self._count(Counts(unchanged=1))
         self._draft(key, PUT, 0 if old else 1, row, old.seq if old else 0)
