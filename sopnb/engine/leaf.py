@@ -71,7 +71,7 @@ def decode(data: Any, schema: Schema, shape: Shape, where: str) -> Entries:
     """Return the entries of a leaf, without a copy. Raises ``Corruption``."""
     try:
         batch = pa.ipc.read_record_batch(pa.py_buffer(data), _schema(schema, _hidden(shape)))
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, EOFError) as error:
         raise Corruption(where, f"a leaf cannot be decoded ({error})") from error
     at = len(schema.physical)
     numbers: list[Any] = []
