@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,7 @@ from sopnb.errors import (
     ReadOnly,
     SnapshotGone,
     SopError,
+    StorageError,
     TagNotFound,
     Trimmed,
 )
@@ -81,6 +83,7 @@ class Engine:
         self._outcomes: OrderedDict[int, tuple[bytes, int]] = OrderedDict()
         self._holds: weakref.WeakSet[Hold] = weakref.WeakSet()
         self._blob = 0
+        self._litter: set[str] = set()
         self._pinned = 0
         self._pin_time = 0.0
         self._committer = Committer(backend, self, handle.lock_seconds)
@@ -342,8 +345,11 @@ class Engine:
             raise
         finally:
             work.finish(kept)
-        if self.upkeep.due(payload):
-            self.maintenance.wake()
+        try:  # the commit is made: nothing that goes wrong here may look as if it were not
+            if self.upkeep.due(payload):
+                self.maintenance.wake()
+        except Exception as error:
+            self.maintenance.trouble = error
         return seq
 
     def _payload(self, work: Work) -> Payload | None:
@@ -388,9 +394,13 @@ class Engine:
         return write_tree(self.backend.blobs, name, schema, self.settings, parts, uuid=self.backend.registry.uuid, last=last)
 
     def discard(self, blobs: Iterable[str]) -> None:
-        """Delete blobs of this engine's own that no commit will name."""
+        """Delete blobs of this engine's own that no commit will name; those that cannot be deleted now, with the next ones."""
         owner = self.backend.pins.owner
-        self.backend.blobs.delete([blob for blob in blobs if blob.startswith(owner)])
+        self._litter.update(blob for blob in blobs if blob.startswith(owner))
+        litter = list(self._litter)
+        with suppress(StorageError):  # it must not hide what became of a commit
+            self.backend.blobs.delete(litter)
+            self._litter.difference_update(litter)
 
     # -- what a committer needs -----------------------------------------------------------------------------------------------
 

@@ -409,7 +409,12 @@ class LocalRegistry(Forkable):
                 fd = self._files.open_write(path)
             except FileNotFoundError as missing:
                 raise Corruption(str(path), "this segment of the log is missing") from missing
-            writer = self._writer = _Writer(segment, path, fd, self._files.size(fd))
+            try:
+                size = self._files.size(fd)
+            except BaseException:
+                self._files.close(fd)
+                raise
+            writer = self._writer = _Writer(segment, path, fd, size)
         return writer.fd, writer.size
 
     def _drop_writer(self) -> None:

@@ -38,8 +38,8 @@ class FileLock(Forkable):
         if self._fd is None:
             with fork_guard:
                 self._fd = self._open()
-            if self._identity is None:
-                self._identity = self._files.identity(self._fd)
+        if self._identity is None:
+            self._identity = self._files.identity(self._fd)
         if not self._files.flock(self._fd, exclusive=not self._shared):
             self._wait(timeout)
         try:

@@ -305,24 +305,24 @@ def counted(engine: Engine) -> int:
     return 0 if entry is None or entry.row is None else int(entry.row[1])
 
 
-def verify(machine: Machine, script: Script, ledger: Ledger, *, go_on: bool = True) -> Ledger:
-    """Open what a crash has left: it must hold what the last acknowledged commit left, or the one in flight, and be sound.
+def verify(machine: Machine, script: Script, ledger: Ledger, engine: Engine | None = None) -> tuple[Script, Ledger]:
+    """Look at what a crash has left: it must hold what the last acknowledged commit left, or the one in flight, be sound, and go on.
 
-    With ``go_on`` it must also take another commit. Returns what is known now.
+    ``engine`` is one that survived; without it a new one is opened, and closed again. Returns the script with the commit that was made
+    to see that it goes on, and what is known now.
     """
-    engine = machine.open()
-    number = _sound(engine, script, ledger)
-    now = Ledger(number)
-    if go_on:
-        try:
-            _one_more(engine, script, now)
-        except Conflict:  # a writer finds whole what no reader may act on before: the commit in flight
-            now = Ledger(_sound(engine, script, ledger))
-            if now.acknowledged == number:
-                raise
-            _one_more(engine, script, now)
-    engine.close()
-    return now
+    used = engine or machine.open()
+    number = _sound(used, script, ledger)
+    try:
+        made = _one_more(used, script, number)
+    except Conflict:  # a writer finds whole what no reader may act on before: the commit in flight
+        now = _sound(used, script, ledger)
+        if now == number:
+            raise
+        made = _one_more(used, script, now)
+    if engine is None:
+        used.close()
+    return made
 
 
 def _sound(engine: Engine, script: Script, ledger: Ledger) -> int:
@@ -341,11 +341,12 @@ def _sound(engine: Engine, script: Script, ledger: Ledger) -> int:
     return number
 
 
-def _one_more(engine: Engine, script: Script, now: Ledger) -> None:
-    wanted = now.acknowledged + 1
-    script.branch().commit(engine, (lambda both: None) if now.acknowledged else _create_counter, now)
-    if counted(engine) != wanted:
+def _one_more(engine: Engine, script: Script, number: int) -> tuple[Script, Ledger]:
+    branch, now = script.branch(), Ledger(number)
+    branch.commit(engine, (lambda both: None) if number else _create_counter, now)
+    if counted(engine) != number + 1:
         raise AssertionError("the commit after the crash is not there")
+    return branch, now
 
 
 def _compare(found: Stores, wanted: Stores, when: str) -> None:

@@ -8,10 +8,13 @@ model and written to; and recovering them crashes at each of its own steps too.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 
-from sopnb.testing.crash import SMALL, Both, Change, Draws, Ledger, Machine, Moment, Script, moments, recover, verify
+from sopnb.engine.engine import Engine
+from sopnb.testing.crash import SMALL, Both, Change, Draws, Ledger, Machine, Moment, Script, counted, moments, recover, verify
+from sopnb.testing.disk import Fault, Killed, Step
 
 ROWS = {k: f"value {k}" for k in range(24)}
 
@@ -101,9 +104,9 @@ def crashed(moment: Moment, seed: int, cuts: int) -> list[tuple[str, Machine]]:
     return made
 
 
-def checked(machine: Machine, workload: Script, ledger: Ledger, told: str) -> None:
+def checked(machine: Machine, workload: Script, ledger: Ledger, told: str, engine: Engine | None = None) -> tuple[Script, Ledger]:
     try:
-        verify(machine, workload, ledger)
+        return verify(machine, workload, ledger, engine)
     except BaseException as error:
         error.add_note(told)
         raise
@@ -144,3 +147,35 @@ def test_with_records_padded_to_blocks_crashes_leave_the_same(long: bool) -> Non
     for number, moment in enumerate(found):
         for what, machine in crashed(moment, number, 20 if long else 0):
             checked(machine, workload, moment.ledger, f"{what}, before step {number}: {moment.step}")
+
+
+@pytest.mark.parametrize("name", ["small commits over several segments", "folds", "collection"])
+def test_a_neighbour_goes_on_whatever_a_killed_process_was_doing(name: str, long: bool) -> None:
+    killed = 0
+    while True:
+        machine, ledger, workload = Machine(seed=killed), Ledger(), Script(_beginning, *WORKLOADS[name])
+        workload.run(machine, ledger, stop=2).close()
+        neighbour = machine.open()
+        assert counted(neighbour) == ledger.acknowledged
+        machine.disk.choose = Draws(killed)
+        _kill_at(machine, 1 + killed * (1 if long else 2))
+        try:
+            workload.run(machine, ledger, start=2).close()
+            break
+        except Killed:
+            killed += 1
+        machine.disk.before = lambda step: None
+        told = f"{name!r}, kill {killed}"
+        after, now = checked(machine, workload, ledger, f"{told}, by the neighbour", neighbour)
+        checked(machine, after, now, f"{told}, by a newcomer, after the neighbour")
+    assert killed > 20
+
+
+def _kill_at(machine: Machine, n: int) -> None:
+    """Kill whoever makes the n-th operation that changes the disk from now on, within it."""
+    count = itertools.count(1)
+
+    def before(step: Step) -> Fault | None:
+        return Fault("kill") if step.changes and next(count) == n else None
+
+    machine.disk.before = before
