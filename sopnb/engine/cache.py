@@ -9,6 +9,8 @@ from collections.abc import Hashable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
+from sopnb.engine import forks
+
 
 class Sized(Protocol):
     """Something that knows how many bytes of memory it takes; it may grow while it is kept."""
@@ -33,7 +35,13 @@ class Cache:
         self.limit = limit - self.spare
         self.bytes = 0
         self._mutex = threading.Lock()
+        forks.register(self)
         self._kept: OrderedDict[Hashable, tuple[Sized, int]] = OrderedDict()
+
+    def after_fork(self) -> None:
+        """Make the lock anew, and the sum: another thread may have been about to change it."""
+        self._mutex = threading.Lock()
+        self.bytes = sum(size for _, size in self._kept.values())
 
     def get(self, key: Hashable) -> Sized | None:
         """Return what is kept under ``key``, or None."""
@@ -96,7 +104,12 @@ class Shelves:
         self.bytes = 0
         """What the new things take; the old ones take no more than half of ``limit``."""
         self._mutex = threading.Lock()
+        forks.register(self)
         self._shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
+
+    def after_fork(self) -> None:
+        """Make the lock anew."""
+        self._mutex = threading.Lock()
 
     def shelf(self) -> Shelf:
         """Return a new shelf."""

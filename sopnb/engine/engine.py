@@ -6,7 +6,6 @@ appended but not answered is not applied: the next look finds it, or does not.
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections import OrderedDict, deque
@@ -15,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sopnb.engine import checkpoint, record
+from sopnb.engine import checkpoint, forks, record
 from sopnb.engine.builder import Part, write_tree
 from sopnb.engine.cache import Cache
 from sopnb.engine.check import Report, check_database
@@ -35,6 +34,7 @@ from sopnb.errors import (
     Corruption,
     HistoryTrimmed,
     InvalidInput,
+    InvalidState,
     ReadOnly,
     SnapshotGone,
     SopError,
@@ -51,8 +51,6 @@ RECENT_BYTES = 16 * 1024 * 1024
 """Commits kept decoded, for the transactions that began before them."""
 OUTCOMES = 65_536
 """Most outcomes of transactions that are remembered beyond the log."""
-
-_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +74,8 @@ class Engine:
         self.reader = TreeReader(backend.blobs, self.cache, backend.registry.uuid)
         self.reader.missing = self._missing
         self.closed = False
+        self.life = 0
+        """How many forks lie between this process and the one that opened the database."""
         self._mutex = threading.RLock()
         self._state = self._handed = State()
         self._recent: deque[Past] = deque()
@@ -90,7 +90,7 @@ class Engine:
         self.upkeep = Upkeep(self)
         self.maintenance = Maintenance(handle.maintenance if backend.writable else "off", self.upkeep.step)
         self._begin()
-        _engines.add(self)
+        forks.register(self)
 
     @classmethod
     def open(cls, backend: Backend, settings: DatabaseSettings, handle: HandleSettings) -> Engine:
@@ -133,7 +133,8 @@ class Engine:
         self._take(commits)
 
     def after_fork(self) -> None:
-        """Begin anew in a forked child: locks are made anew, and the child is a reader of its own."""
+        """Begin anew in a forked child: locks are made anew, the child is a reader of its own, and its parent goes on with transactions."""
+        self.life += 1
         self._mutex = threading.RLock()
         self._committer.after_fork()
         self.maintenance.after_fork()
@@ -316,7 +317,9 @@ class Engine:
         """Begin a transaction on the newest state."""
         if mode != "read":
             self.writable()
-        return Work(self.state(), self, mode=mode, message=message, author=author)
+        work = Work(self.state(), self, mode=mode, message=message, author=author)
+        work.life = self.life
+        return work
 
     def writable(self) -> None:
         """Raise ``ReadOnly`` if the database was opened for reading."""
@@ -329,6 +332,9 @@ class Engine:
         Raises ``Conflict`` (nothing written), ``CommitUnknown`` or ``StorageError``. The work is over in any case.
         """
         work.open()
+        if work.life != self.life:
+            work.finish(())
+            raise InvalidState("this transaction was begun before the process was forked; begin another one in the child")
         kept: set[str] = set()
         try:
             payload = self._payload(work)
@@ -506,11 +512,3 @@ class Engine:
             self.maintenance.close()
             self.closed = True
             self.backend.close()
-
-
-def _after_fork() -> None:
-    for engine in list(_engines):
-        engine.after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sopnb.engine import record
+from sopnb.engine import forks, record
 from sopnb.engine.entries import Entries, Entry
 from sopnb.engine.layer import Below, Group, Piece, narrowed
 from sopnb.engine.record import DELETE, Operation
@@ -36,11 +36,16 @@ class Tail:
         self.operations = 0
         self.bytes = 0
         self._mutex = threading.Lock()
+        forks.register(self)
         self._newest = lo
         self._raw: list[tuple[int, bytes]] = []
         self._versions: dict[bytes, list[Entry]] = {}
         self._sorted: list[bytes] = []
         self._unsorted: list[bytes] = []
+
+    def after_fork(self) -> None:
+        """Make the lock anew; what another thread had begun is begun again."""
+        self._mutex = threading.Lock()
 
     def add(self, seq: int, ops: bytes, count: int, delta: int) -> None:
         """Take the encoded operations of one commit; harmless to repeat."""

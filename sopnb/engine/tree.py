@@ -6,7 +6,6 @@ checked when it is first used. A tree may name leaves of older blobs, so what di
 
 from __future__ import annotations
 
-import threading
 import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -386,7 +385,6 @@ class _Together:
 
     def __init__(self, reader: TreeReader, schema: Schema, leaves: list[tuple[Extent, Shape]]) -> None:
         self._reader, self._schema, self._leaves = reader, schema, leaves
-        self._mutex = threading.Lock()
         self._entries: list[Entries] | None = None
 
     def loader(self, n: int) -> Callable[[], Entries]:
@@ -398,10 +396,11 @@ class _Together:
         if kept is not None:
             self._reader.leaves += 1
             return kept.entries
-        with self._mutex:
-            if self._entries is None:
-                if len(self._leaves) == 1:
-                    self._entries = [self._reader.leaf(*self._leaves[0], self._schema).entries]
-                else:
-                    self._entries = self._reader.several([e for e, _ in self._leaves], [s for _, s in self._leaves], self._schema)
-            return self._entries[n]
+        entries = self._entries
+        if entries is None:
+            if len(self._leaves) == 1:
+                entries = [self._reader.leaf(*self._leaves[0], self._schema).entries]
+            else:
+                entries = self._reader.several([e for e, _ in self._leaves], [s for _, s in self._leaves], self._schema)
+            self._entries = entries
+        return entries[n]

@@ -58,6 +58,8 @@ class Work:
         self.spilled: set[str] = set()
         """Blobs written ahead of the commit."""
         self.done = False
+        self.life = 0
+        """That of the engine when it began."""
         self._drafts: dict[int, StoreWork] = {}
         self._dropped: list[StoreWork] = []
         self._names: dict[str, int] | None = None
