@@ -19,21 +19,29 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from sopnb.engine import far
+from sopnb.engine.entries import Entries
 from sopnb.engine.layers import Stack
 from sopnb.errors import SopError
 from sopnb.index import IndexSpecification
-from sopnb.schema import ID, Schema, is_document
+from sopnb.schema import Schema, is_document
 from sopnb.values import UNITS, zone
 
 FIRST_ROWS = 5
 SEARCHED_ROWS = 4096
-"""So many records are searched for the first that pass a filter."""
+"""So many records are searched for the first that pass a filter, ..."""
+SEARCHED_BYTES = 4 * 1024 * 1024
+"""... fewer if their values out of line are larger than this."""
+SEARCHED_STEP = 1024
 MOST_COLUMNS = 20
 MOST_LINES = 20
 """So many stores of a database are listed."""
 LONGEST_VALUE = 48
 TEXT_WIDTH = 100
 LARGE = "(large value)"
+SEQ = "_seq"
+
+Passes = Callable[[Any], Any]
+"""Takes a batch of physical columns and ``_seq``, returns the positions of the rows that a condition keeps, ascending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +127,11 @@ def selection_panel(
     columns: Sequence[str] | None = None,
     reverse: bool = False,
     facts: Iterable[str] = (),
-    passes: Callable[[Any], Any] | None = None,
+    passes: Passes | None = None,
 ) -> Panel:
     """Return the panel of a selection: a key range of encoded keys, chosen columns, a direction.
 
-    ``facts`` are what else the selection says of itself; ``passes`` filters a batch of physical columns, and then there is no count.
+    ``facts`` are what else the selection says of itself. With ``passes`` there is no count, which would need reading all.
     """
     said = tuple(facts) + (("reversed",) if reverse else ())
     if passes is None:
@@ -199,7 +207,7 @@ def _table(
     hi: bytes | None = None,
     columns: Sequence[str] | None = None,
     reverse: bool = False,
-    passes: Callable[[Any], Any] | None = None,
+    passes: Passes | None = None,
     note: str = "",
 ) -> Panel:
     """Return a panel with the first records; the key columns stand first where no columns are chosen."""
@@ -211,7 +219,7 @@ def _table(
         return Panel(kind, name, (*facts, f"records {_cannot(error)}"))
     notes = [note, f"{more:,} more" if more else "", f"{len(names) - len(shown)} more columns" if len(names) > len(shown) else ""]
     if passes is not None:
-        notes.insert(1, "the first that pass" if rows else f"none of the first {SEARCHED_ROWS:,} passes")
+        notes.insert(1, "the first that pass" if rows else "none of the first passes")
     return Panel(kind, name, facts, tuple(_column(schema, n) for n in shown), tuple(rows), ", ".join(filter(None, notes)))
 
 
@@ -227,7 +235,7 @@ def _column(schema: Schema, name: str) -> Column:
 
 
 def _first(
-    stack: Stack, schema: Schema, lo: bytes, hi: bytes | None, names: Sequence[str], reverse: bool, passes: Callable[[Any], Any] | None
+    stack: Stack, schema: Schema, lo: bytes, hi: bytes | None, names: Sequence[str], reverse: bool, passes: Passes | None
 ) -> tuple[list[tuple[str | None, ...]], int]:
     """Return the first records as texts, and how many more there are (0 under a filter).
 
@@ -235,25 +243,38 @@ def _first(
     """
     bare = Stack(stack.layers, schema, None, stack)
     start, stop = bare.rank(lo), bare.rank(hi)
-    readers = [_reader(schema, name) for name in names]
     rows: list[tuple[str | None, ...]] = []
     searched = min(max(stop - start, 0), FIRST_ROWS if passes is None else SEARCHED_ROWS)
-    step = 1 if passes is None else SEARCHED_ROWS
+    step, left = (1, 0) if passes is None else (SEARCHED_STEP, SEARCHED_BYTES)
     for done in range(0, searched, step):
         here = min(step, searched - done)
         at = stop - done - here if reverse else start + done
-        for entries in list(bare.slice(at, at + here))[:: -1 if reverse else 1]:
-            kept = entries if passes is None else entries.take(passes(entries.batch))
-            order = range(len(kept))[::-1] if reverse else range(len(kept))
-            for row in order[: FIRST_ROWS - len(rows)]:
-                rows.append(_texts(kept.slice(row, row + 1), schema, readers))
+        parts = list(bare.slice(at, at + here))
+        if passes is not None:
+            left -= sum(size for part in parts if part.far is not None for _, size in far.bytes_by_blob(part.far))
+            if left < 0:
+                break
+            whole = parts if all(part.far is None for part in parts) else list(stack.slice(at, at + here))
+            parts = [part.take(passes(_with_commits(each))) for part, each in zip(parts, whole, strict=True)]
+        for part in parts[:: -1 if reverse else 1]:
+            order = range(len(part))[:: -1 if reverse else 1]
+            rows += [_texts(part.slice(row, row + 1), schema, names) for row in order[: FIRST_ROWS - len(rows)]]
+        if len(rows) == FIRST_ROWS:
+            break
     return rows, max(stop - start, 0) - len(rows) if passes is None else 0
 
 
-def _texts(one: Any, schema: Schema, readers: Sequence[tuple[int, Callable[[Any], str]]]) -> tuple[str | None, ...]:
+def _with_commits(part: Entries) -> Any:
+    return part.batch.append_column(SEQ, pa.array(part.seqs, pa.int64()))
+
+
+def _texts(one: Entries, schema: Schema, names: Sequence[str]) -> tuple[str | None, ...]:
     (row,) = schema.rows(one.batch)
-    large = set() if one.far is None or one.far[0].as_py() is None else {place[0] for place in far.decode(one.far[0].as_py())}
-    return tuple(LARGE if i in large else None if row[i] is None else tell(row[i]) for i, tell in readers)
+    values = dict(zip(schema.physical.names, row, strict=True)) | {SEQ: int(one.seqs[0])}
+    if one.far is not None and one.far[0].is_valid:
+        values |= {schema.physical.names[place[0]]: LARGE for place in far.decode(one.far[0].as_py())}
+    kinds = {field.name: field.type for field in schema.physical}
+    return tuple(None if values[name] is None else _told(values[name], kinds.get(name, pa.int64())) for name in names)
 
 
 # -- values as text -----------------------------------------------------------------------------------------------------------
@@ -270,45 +291,31 @@ def clean(value: str, longest: int = LONGEST_VALUE) -> str:
     return shown if len(value) <= longest and len(shown) <= 2 * longest else shown[: longest - 1] + "…"
 
 
-def _reader(schema: Schema, name: str) -> tuple[int, Callable[[Any], str]]:
-    at = schema.physical.get_field_index(name)
-    return at, (lambda value: clean(bytes(value).hex())) if name == ID else _teller(schema.physical.field(name).type)
-
-
-def _teller(kind: Any) -> Callable[[Any], str]:
-    """Return what turns a storage value into text."""
+def _told(value: Any, kind: Any) -> str:
+    """Return a storage value of a column of this type as text; a time beyond what a calendar can say as its number."""
     t = pa.types
-    if t.is_timestamp(kind):
-        return lambda n: _moment(n, kind)
-    if t.is_date32(kind):
-        return lambda n: _or_number(lambda: (date(1970, 1, 1) + timedelta(days=n)).isoformat(), n)
-    if t.is_date64(kind):
-        return lambda n: _or_number(lambda: (date(1970, 1, 1) + timedelta(days=n // 86_400_000)).isoformat(), n)
-    if t.is_time(kind):
-        return lambda n: _moment(n, pa.timestamp(kind.unit)).partition(" ")[2]
-    if t.is_duration(kind):
-        return lambda n: _or_number(lambda: str(timedelta(microseconds=n * 1_000_000 // UNITS[kind.unit])), n)
-    return _plain
-
-
-def _moment(n: int, kind: Any) -> str:
-    seconds, rest = divmod(n, UNITS[kind.unit])
-    digits = len(str(UNITS[kind.unit])) - 1
-    fraction = f".{rest:0{digits}d}".rstrip("0") if rest else ""
-
-    def moment() -> str:
-        there = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).astimezone(zone(kind.tz) if kind.tz else UTC)
-        return there.strftime("%Y-%m-%d %H:%M:%S") + fraction
-
-    return _or_number(moment, n)
-
-
-def _or_number(make: Callable[[], str], n: int) -> str:
-    """Return what ``make`` returns, or the number where it lies beyond what a calendar can say."""
     try:
-        return make()
+        if t.is_timestamp(kind):
+            return _moment(value, kind.unit, kind.tz)
+        if t.is_time(kind):
+            return _moment(value, kind.unit).partition(" ")[2]
+        if t.is_date(kind):
+            days = value if t.is_date32(kind) else value // 86_400_000
+            return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
+        if t.is_duration(kind):
+            return str(timedelta(microseconds=value * 1_000_000 // UNITS[kind.unit]))
     except (OverflowError, ValueError):
-        return str(n)
+        return str(value)
+    return _plain(value)
+
+
+def _moment(n: int, unit: str, tz: str | None = None) -> str:
+    seconds, rest = divmod(n, UNITS[unit])
+    there = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    if tz is not None:
+        there = there.astimezone(zone(tz))
+    fraction = f".{rest + UNITS[unit]}".replace(".1", ".", 1).rstrip("0") if rest else ""
+    return there.replace(tzinfo=None).isoformat(" ", "seconds") + fraction
 
 
 def _plain(value: Any) -> str:
