@@ -51,6 +51,8 @@ RECENT_BYTES = 16 * 1024 * 1024
 """Commits kept decoded, for the transactions that began before them."""
 OUTCOMES = 65_536
 """Most outcomes of transactions that are remembered beyond the log."""
+FARTHEST = 100_000
+"""No group of commits is larger than this, so no answer that was lost speaks of a commit farther beyond the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,9 +448,12 @@ class Engine:
         try:
             epoch, seq, id = txid.split(".")
             wanted, own = int(seq), bytes.fromhex(id)
-            int(epoch)
+            if int(epoch) < 0 or wanted < 1:
+                raise ValueError(txid)
         except ValueError as error:
             raise InvalidInput(f"{txid!r} is no transaction id; it reads epoch.seq.id") from error
+        if wanted > self.refresh() + FARTHEST:
+            raise InvalidInput(f"the newest commit is {self._state.seq}; transaction {txid} must be of another database")
         while self.refresh() < wanted:
             self.writable()
             self._committer.commit(Payload(), self._state.seq, lambda since: None)

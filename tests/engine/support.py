@@ -175,6 +175,11 @@ def plan(store: StoreState, start: int, stop: int) -> Plan:
     return Plan(store, store.parts[start:stop], bottom=start == 0)
 
 
+def whole_plan(engine: Engine, name: str = "s") -> Plan | None:
+    """Return the plan that makes one layer of a store; None if it is one already."""
+    return fold.whole(store_of(engine, name))
+
+
 # -- reading ------------------------------------------------------------------------------------------------------------------
 
 
