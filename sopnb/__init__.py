@@ -1,1 +1,41 @@
-"""A transactional ordered store for DataFrames, opened straight from a notebook."""
+"""A transactional ordered store for DataFrames, opened straight from a notebook.
+
+``sopnb.open`` opens a ``Database``, which holds named ``Store`` objects; a ``Selection`` reads many records of one, a ``Cursor`` goes
+from one to the next, a ``Record`` is one. A ``Transaction`` changes several stores together, a ``Snapshot`` shows the past. What can go
+wrong is in ``sopnb.errors``.
+"""
+
+from sopnb import errors
+from sopnb.access.record import Record
+from sopnb.cursor import Cursor
+from sopnb.database import Database, open
+from sopnb.engine.counts import Counts
+from sopnb.errors import SopError
+from sopnb.history import Log
+from sopnb.index import IndexField, IndexSpecification
+from sopnb.schema import Schema
+from sopnb.selection import Selection
+from sopnb.settings import DatabaseSettings, HandleSettings
+from sopnb.snapshot import Snapshot
+from sopnb.store import Store
+from sopnb.transaction import Transaction
+
+__all__ = [
+    "Counts",
+    "Cursor",
+    "Database",
+    "DatabaseSettings",
+    "HandleSettings",
+    "IndexField",
+    "IndexSpecification",
+    "Log",
+    "Record",
+    "Schema",
+    "Selection",
+    "Snapshot",
+    "SopError",
+    "Store",
+    "Transaction",
+    "errors",
+    "open",
+]

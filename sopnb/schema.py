@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from operator import call
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from sopnb.index import IndexSpecification, KeyCodec, Keys, NotDirect, direct_wr
 from sopnb.values import Converter, from_storage, restorer, scalar_reader, storage_type, to_storage
 
 ID = "_id"
+ID_BYTES = 16
 RESERVED = ("_id", "_seq", "_reason")
 DOCUMENT = {b"sopnb": b"json"}
 _WORDS = {
@@ -67,7 +69,9 @@ class Schema:
         self.physical = self._physical()
         self.memo: dict[Any, Any] = {}
         """What others derive from this schema and keep with it."""
-        self._documents = {field.name for field in arrow if is_document(field)}
+        self.documents = frozenset(field.name for field in arrow if is_document(field))
+        """The columns of JSON documents."""
+        self._nullable = frozenset(field.name for field in arrow if field.nullable)
 
     @classmethod
     def of(
@@ -104,6 +108,10 @@ class Schema:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __repr__(self) -> str:
+        columns = ", ".join(f"{f.name} {'json' if f.name in self.documents else f.type}{'' if f.nullable else '!'}" for f in self.arrow)
+        return f"Schema({columns}; {self.specification!r})"
+
     @property
     def key_names(self) -> tuple[str, ...]:
         """The key columns in order."""
@@ -135,11 +143,11 @@ class Schema:
 
     @cached_property
     def _in(self) -> dict[str, Converter]:
-        return {field.name: to_storage(field.type, document=field.name in self._documents) for field in self.arrow}
+        return {field.name: to_storage(field.type, document=field.name in self.documents) for field in self.arrow}
 
     @cached_property
     def _out(self) -> list[tuple[str, Converter | None]]:
-        return [(field.name, from_storage(field.type, document=field.name in self._documents)) for field in self.arrow]
+        return [(field.name, from_storage(field.type, document=field.name in self.documents)) for field in self.arrow]
 
     @cached_property
     def _made(self) -> list[tuple[str, Converter]]:
@@ -193,14 +201,22 @@ class Schema:
         names = self.key_names if self.unique else (*self.key_names, ID)
         if len(fields) > len(names) or (len(fields) < len(names) and not partial):
             message = f"store {store!r}: the key has {len(names)} fields ({', '.join(names)}), {len(fields)} were given: {value!r}"
-            raise InvalidInput(message)
-        return tuple(field if name == ID else self._stored_key(name, field, store) for name, field in zip(names, fields, strict=False))
+            remedy = "; for the leading fields alone use prefix()" if 0 < len(fields) < len(names) else ""
+            raise InvalidInput(message + remedy)
+        return tuple([self._stored_key(name, field, store) for name, field in zip(names, fields, strict=False)])
 
     def _stored_key(self, name: str, value: Any, store: str) -> Any:
+        if name == ID:
+            if not isinstance(value, bytes) or len(value) != ID_BYTES:
+                raise SchemaMismatch(f"store {store!r}: {value!r} is no {ID}; take it from record.key", store=store, column=ID)
+            return value
         try:
-            return self._in[name](value)
+            stored = self._in[name](value)
         except InvalidInput as error:
             raise SchemaMismatch(f"store {store!r}, key column {name!r}: {error}", store=store, column=name) from None
+        if (stored is None or stored != stored) and name not in self._nullable:
+            raise SchemaMismatch(f"store {store!r}, key column {name!r} may not be null; give a value", store=store, column=name)
+        return stored
 
     @cached_property
     def _direct(self) -> list[Converter]:
@@ -215,7 +231,7 @@ class Schema:
         direct = self._direct
         if len(fields) == len(direct):
             try:
-                return b"".join([write(field) for write, field in zip(direct, fields, strict=True)])
+                return b"".join(map(call, direct, fields))
             except NotDirect:
                 pass
         return self.encode_key(self.key(value, store=store))
@@ -278,14 +294,13 @@ class Schema:
     def _storage(self) -> Any:
         return pa.schema([pa.field(field.name, storage_type(field.type)) for field in self.physical])
 
-    def batch(self, rows: Sequence[Sequence[Any]]) -> Any:
-        """Return rows of storage values as a record batch of physical columns."""
-        columns = list(zip(*rows, strict=True)) or [()] * len(self.physical)
-        arrays = [
-            pa.array(values, stored.type).cast(field.type)
-            for values, stored, field in zip(columns, self._storage, self.physical, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.physical)
+    def batch(self, rows: Sequence[Sequence[Any]], columns: Sequence[str] | None = None) -> Any:
+        """Return rows of storage values as a record batch of the physical columns, or of those named, in the order given."""
+        physical = self.physical if columns is None else pa.schema([self.physical.field(name) for name in columns])
+        stored = self._storage if columns is None else pa.schema([self._storage.field(name) for name in columns])
+        values = list(zip(*rows, strict=True)) or [()] * len(physical)
+        arrays = [pa.array(v, kind.type).cast(field.type) for v, kind, field in zip(values, stored, physical, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=physical)
 
     def empty(self, columns: Sequence[str]) -> Any:
         """Return a batch of no rows of these physical columns."""
@@ -295,6 +310,23 @@ class Schema:
         """Return a batch of physical columns as rows of storage values."""
         columns = [batch.column(i).cast(field.type).to_pylist() for i, field in enumerate(self._storage)]
         return list(zip(*columns, strict=True))
+
+    def values(self, batch: Any, columns: Sequence[str]) -> list[list[Any]]:
+        """Return some columns of a batch as lists of Python values; a column that is none of the schema's as Arrow makes them."""
+        makers = dict(self._made)
+        lists = []
+        for name in columns:
+            column = batch.column(name)
+            at = self._storage.get_field_index(name)
+            stored = (column if at < 0 else column.cast(self._storage.field(at).type)).to_pylist()
+            make = makers.get(name)
+            lists.append(stored if make is None else [make(value) for value in stored])
+        return lists
+
+    def public_keys(self, batch: Any) -> list[Any]:
+        """Return the full keys of a batch as people know them: tuples, or values where the key has one field."""
+        lists = self.values(batch, self.stored_key_names)
+        return lists[0] if len(lists) == 1 else list(zip(*lists, strict=True))
 
     def keys(self, data: Any) -> Keys:
         """Return the encoded keys of a batch or table of physical columns."""
@@ -315,21 +347,27 @@ class Schema:
         for field in self.arrow:
             physical = self.physical.field(field.name)
             if field.name in table.column_names:
-                column = self._conformed(table.column(field.name), field, physical.type, store)
+                column = table.column(field.name)
             elif partial and field.name not in self.key_names:
                 continue
             else:
                 column = pa.nulls(table.num_rows, physical.type)
-            if column.null_count and not field.nullable:
-                row = pc.index(column.is_null(), True).as_py()
-                message = f"store {store!r}, column {field.name!r} may not be null; row {row} is"
-                raise SchemaMismatch(message, store=store, column=field.name)
+            column = self.column(field.name, column, store=store)
             arrays.append(column)
             fields.append(physical)
         if ID in table.column_names:
             arrays.append(table.column(ID).cast(pa.binary(16)))
             fields.append(self.physical.field(ID))
         return pa.table(arrays, schema=pa.schema(fields))
+
+    def column(self, name: str, column: Any, *, store: str = "") -> Any:
+        """Return one column in its physical type. Raises ``SchemaMismatch`` as ``conform`` does."""
+        field = self.arrow.field(name)
+        column = self._conformed(column, field, self.physical.field(name).type, store)
+        if column.null_count and not field.nullable:
+            row = pc.index(column.is_null(), True).as_py()
+            raise SchemaMismatch(f"store {store!r}, column {name!r} may not be null; row {row} is", store=store, column=name)
+        return column
 
     def _conformed(self, column: Any, field: Any, wanted: Any, store: str) -> Any:
         if pa.types.is_dictionary(column.type):

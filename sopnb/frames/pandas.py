@@ -11,6 +11,7 @@ from pandas, come as the nullable dtypes ``Int64`` and ``boolean``.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pandas as pd
@@ -33,10 +34,11 @@ _NULLABLE = {
 }
 
 
-def adopt(frame: Any) -> tuple[Any, tuple[str, ...] | None, dict[str, Any] | None]:
+def adopt(frame: Any, *, documents: Collection[str] = ()) -> tuple[Any, tuple[str, ...] | None, dict[str, Any] | None]:
     """Return (table, the names of the index if all its levels have one, the description of the frame).
 
-    An index without a name is left out. Raises ``InvalidInput`` naming the column that cannot be kept as it is.
+    An index without a name is left out. ``documents`` names columns whose values become JSON documents whatever they are. Raises
+    ``InvalidInput`` naming the column that cannot be kept as it is.
     """
     if isinstance(frame, pd.Series):
         frame = frame.to_frame()
@@ -44,9 +46,9 @@ def adopt(frame: Any) -> tuple[Any, tuple[str, ...] | None, dict[str, Any] | Non
         raise InvalidInput(f"rows cannot be read from {type(frame).__name__}; give a DataFrame")
     _check_columns(frame)
     names = tuple(frame.index.names) if all(isinstance(name, str) for name in frame.index.names) else None
-    documents = [name for name in frame.columns if _is_document(frame[name], name)]
+    documents = [name for name in frame.columns if name in documents or _is_document(frame[name], name)]
     if documents:
-        texts = {name: frame[name].map(_text(name), na_action="ignore") for name in documents}
+        texts = {name: frame[name].astype(object).map(_text(name), na_action="ignore") for name in documents}
         frame = frame.assign(**texts)
     try:
         table = pa.Table.from_pandas(frame, preserve_index=names is not None)
@@ -59,8 +61,11 @@ def adopt(frame: Any) -> tuple[Any, tuple[str, ...] | None, dict[str, Any] | Non
     return pa.table(arrays, schema=pa.schema(fields)), names, frame_says
 
 
-def to_pandas(table: Any, schema: Schema) -> Any:
-    """Return a table of the user's columns (``Schema.present``) as a frame with the dtypes that the schema says."""
+def to_pandas(table: Any, schema: Schema, *, nullable: bool = False) -> Any:
+    """Return a table of the user's columns (``Schema.present``) as a frame with the dtypes that the schema says.
+
+    With ``nullable`` integers and booleans come as the nullable dtypes, because rows may be missing that the schema knows nothing of.
+    """
     says = schema.frame
     if says is None:
         frame = table.to_pandas(types_mapper=_NULLABLE.get)
@@ -70,12 +75,41 @@ def to_pandas(table: Any, schema: Schema) -> Any:
         description["columns"] = [c for c in description["columns"] if (c["field_name"] or c["name"]) in table.column_names]
         kept = [name for name in description["index_columns"] if isinstance(name, str) and name in table.column_names]
         description["index_columns"] = kept if says["index"] else []
-        frame = table.replace_schema_metadata({b"pandas": json.dumps(description).encode()}).to_pandas()
+        described = table.replace_schema_metadata({b"pandas": json.dumps(description).encode()})
+        frame = described.to_pandas(types_mapper=_NULLABLE.get if nullable else None)
         documents = [name for name in says["documents"] if name in table.column_names]
     for name in documents:
         frame[name] = frame[name].astype(object).map(json.loads, na_action="ignore")
         frame[name] = frame[name].where(frame[name].notna(), None)
     return frame
+
+
+def index_columns(schema: Schema) -> tuple[str, ...]:
+    """Return the columns that come back as the index of a frame."""
+    return () if schema.frame is None else tuple(schema.frame["index"] or ())
+
+
+def key_frame(keys: Any, names: Sequence[str]) -> Any:
+    """Return keys given as an Index, Series or frame as a frame with these columns; a frame's own columns or index go by name."""
+    if isinstance(keys, pd.MultiIndex) and keys.nlevels != len(names):
+        raise InvalidInput(f"the keys have {keys.nlevels} levels, the key has the fields {', '.join(names)}")
+    if isinstance(keys, pd.Index):
+        return keys.to_frame(index=False, name=list(names)) if keys.nlevels == len(names) else _from_tuples(keys, names)
+    if isinstance(keys, pd.Series):
+        return key_frame(pd.Index(keys), names)
+    named = [name for name in keys.index.names if name in names]
+    frame = keys.reset_index(level=named) if named else keys
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise InvalidInput(f"the frame of keys has no column {missing[0]!r}; a key has the fields {', '.join(names)}")
+    return frame[list(names)]
+
+
+def _from_tuples(keys: Any, names: Sequence[str]) -> Any:
+    tuples = list(keys)
+    if any(not isinstance(key, tuple) or len(key) != len(names) for key in tuples):
+        raise InvalidInput(f"a key has the fields {', '.join(names)}; give an index of as many levels")
+    return pd.DataFrame(tuples, columns=list(names))
 
 
 def as_columns(says: dict[str, Any]) -> dict[str, Any]:
@@ -136,3 +170,17 @@ def _field(field: Any, frame: Any, is_document: bool) -> Any:
 
 def _told(error: Exception) -> str:
     return "; ".join(str(part) for part in error.args)
+
+
+def rejected_frame(tables: Sequence[Any], records: Sequence[tuple[Any, str]], schema: Schema) -> Any:
+    """Return what a write refused as one frame, with the column ``_reason`` last; the index of the store's frames comes as columns."""
+    frames = []
+    for table in tables:
+        known = [name for name in table.column_names if name in schema.names]
+        physical = all(table.schema.field(name).type == schema.physical.field(name).type for name in known)
+        seen = schema.present(table, table.column_names) if physical else table
+        frames.append(seen.to_pandas(types_mapper=_NULLABLE.get))
+    if records:
+        frames.append(pd.DataFrame([{**record, "_reason": reason} for record, reason in records]))
+    frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    return frame[[*(name for name in frame.columns if name != "_reason"), "_reason"]]

@@ -1,0 +1,139 @@
+"""Loading: data becomes a store, or goes into one, within one transaction and in bounded memory."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from sopnb.access.names import checked_name
+from sopnb.access.progress import Done
+from sopnb.engine.bulk import OnError
+from sopnb.engine.counts import Counts
+from sopnb.engine.storework import StoreWork
+from sopnb.engine.work import Work
+from sopnb.errors import InvalidInput, StoreExists
+from sopnb.frames.incoming import Incoming, conformed
+from sopnb.frames.pieces import Pieces, streams
+from sopnb.index import IndexField, IndexSpecification
+from sopnb.schema import Schema
+
+IfExists = Literal["raise", "replace", "insert", "upsert"]
+Index = str | Iterable[str] | IndexSpecification
+Bar = Callable[[str, int | None], AbstractContextManager[Done]]
+PIECE = 4
+"""Pieces of a stream are joined to this part of what a bulk write may sort in memory."""
+
+
+def specification(index: Index) -> IndexSpecification:
+    """Return an index as people give it: a specification, a column, or several; a leading ``-`` makes one descending."""
+    if isinstance(index, IndexSpecification):
+        return index
+    return IndexSpecification.of(*([index] if isinstance(index, str) else index))
+
+
+@dataclass(frozen=True)
+class Load:
+    """One load: what goes where, and what is done with a store or rows that are there."""
+
+    name: str
+    data: Any
+    index: Index | None = None
+    if_exists: IfExists = "raise"
+    on_error: OnError = "raise"
+
+    def __post_init__(self) -> None:
+        checked_name(self.name, "store")
+        if self.if_exists not in ("raise", "replace", "insert", "upsert"):
+            raise InvalidInput(f'if_exists={self.if_exists!r}; it is one of "raise", "replace", "insert", "upsert"')
+        if self.on_error not in ("raise", "report"):
+            raise InvalidInput(f'on_error={self.on_error!r}; it is "raise" or "report"')
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the data can be gone through again after a conflict."""
+        return not streams(self.data)
+
+    def schema(self) -> Schema:
+        """Return the schema of the store that it would make."""
+        return self._schema(Pieces(self.data))
+
+    def into(self, work: Work, bar: Bar, load_bytes: int) -> Counts:
+        """Write the data within a transaction. Raises ``StoreExists``, ``DuplicateKey``, ``InvalidInput``, ``SchemaMismatch``."""
+        work.writing()
+        exists = self.name in work.stores()
+        if exists and self.if_exists == "raise":
+            raise StoreExists(self.name)
+        if exists and self.if_exists != "replace":
+            store = work.store(self.name)
+            self._same_index(store.schema.specification)
+            return self._write(store, Pieces(self.data, documents=store.schema.documents), bar, load_bytes)
+        pieces = Pieces(self.data)
+        schema = self._schema(pieces)
+        if exists:
+            work.drop(self.name)
+        return self._write(work.create(self.name, schema), pieces, bar, load_bytes)
+
+    def _write(self, store: StoreWork, pieces: Pieces, bar: Bar, load_bytes: int) -> Counts:
+        schema, report = store.schema, self.on_error == "report"
+        kind: Literal["insert", "upsert"] = "upsert" if self.if_exists == "upsert" else "insert"
+        misfits: list[Any] = []
+        refused: list[Any] = []
+        counts = Counts()
+        tables = conformed(
+            pieces,
+            schema,
+            store=self.name,
+            partial=kind == "upsert",
+            size=max(load_bytes // PIECE, 1),
+            refused=misfits if report else None,
+        )
+        with bar(f"load {self.name}", pieces.rows) as done:
+            for table in tables:
+                did = store.write(kind, table, on_error=self.on_error)
+                refused += [] if did.rejected is None else [did.rejected]
+                counts += replace(did, rejected=None)
+                done(table.num_rows)
+        return replace(counts, rejected=Incoming(refused_tables=misfits).rejected(schema, refused))
+
+    def _schema(self, pieces: Pieces) -> Schema:
+        says = pieces.says
+        if self.index is not None:
+            key = specification(self.index)
+            says = None if says is None else importlib.import_module("sopnb.frames.pandas").as_columns(says)
+        elif pieces.names is None:
+            raise InvalidInput(
+                f"store {self.name!r}: the data has no named index to be the key; say which columns are it with index=[...], or name the "
+                "index of the frame"
+            )
+        else:
+            key = IndexSpecification(tuple(IndexField(name) for name in pieces.names))
+        table = pieces.table
+        categories = {
+            field.name: _categories(table.column(field.name))
+            for field in table.schema
+            if pa.types.is_dictionary(field.type) and (says is not None or field.type.ordered)
+        }
+        return Schema(table.schema, key, categories=categories, frame=says)
+
+    def _same_index(self, there: IndexSpecification) -> None:
+        if self.index is None:
+            return
+        asked = specification(self.index)
+        same = asked == there if isinstance(self.index, IndexSpecification) else asked.fields == there.fields
+        if not same:
+            raise InvalidInput(
+                f'store {self.name!r} has the index ({there}), not ({asked}); leave index= out, or use if_exists="replace" to make it anew'
+            )
+
+
+def _categories(column: Any) -> Any:
+    """Return all categories of a column, the unused ones too."""
+    whole = column.unify_dictionaries().combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        return pa.array([], column.type.value_type) if not whole.num_chunks else whole.chunk(0).dictionary
+    return whole.dictionary

@@ -1,0 +1,67 @@
+"""One record as people hold it: a dict that cannot be changed, because changing it would change nothing in the store."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from sopnb.errors import InvalidState, ReadOnly
+from sopnb.schema import ID, Schema
+
+
+class Record(dict[str, Any]):
+    """The columns of one record by name, read-only.
+
+    ``seq`` is the commit that wrote it (0 within the transaction that is about to), ``key`` its full key, as ``store[key]`` takes it.
+    A record is a copy: it stays as it is when the store changes, and an edit raises ``ReadOnly``. ``dict(record)`` is an editable copy.
+    Lists and dicts within it are copies too, of which nothing is written back.
+
+    >>> import sopnb
+    >>> db = sopnb.open(":memory:")
+    >>> planes = db.create("planes", schema={"tailnum": "string", "seats": "int64"}, index="tailnum")
+    >>> planes.insert({"tailnum": "N123", "seats": 55}).inserted
+    1
+    >>> record = planes["N123"]
+    >>> record["seats"], record.key, record.seq
+    (55, 'N123', 2)
+    """
+
+    __slots__ = ("_id", "_schema", "_store", "seq")
+
+    def __init__(self, columns: dict[str, Any], *, schema: Schema, store: str, seq: int, id: bytes | None = None) -> None:
+        super().__init__(columns)
+        self._schema, self._store, self.seq, self._id = schema, store, seq, id
+
+    @property
+    def key(self) -> Any:
+        """The full key: a tuple, or the one value of a key of one field; in a store that is not unique it ends in ``_id``."""
+        names = self._schema.key_names
+        missing = [name for name in names if name not in self]
+        if missing or (self._id is None and not self._schema.unique):
+            raise InvalidState(
+                f"this record was read without {', '.join(missing) or ID}, so its key is not known; select the key columns too"
+            )
+        fields = tuple(self[name] for name in names)
+        if self._id is not None:
+            return (*fields, self._id)
+        return fields[0] if len(fields) == 1 else fields
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise ReadOnly(
+            f"a record of store {self._store!r} is a copy that cannot be edited; use store.update(record.key, {{...}}) to change the "
+            "store, or dict(record) for a dict of your own"
+        )
+
+    __setitem__ = __delitem__ = update = setdefault = pop = popitem = clear = __ior__ = _refuse
+
+    def copy(self) -> dict[str, Any]:
+        """Return an editable dict."""
+        return dict(self)
+
+    def __copy__(self) -> Record:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Record:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)

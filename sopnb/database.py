@@ -1,0 +1,344 @@
+"""A database: a set of stores that commit together, opened from a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Literal, TypeVar, overload
+
+from sopnb import display
+from sopnb.access.attempt import attempt
+from sopnb.access.lease import Lease
+from sopnb.access.loading import IfExists, Index, Load
+from sopnb.access.progress import Progress
+from sopnb.access.ways import Live, store_of
+from sopnb.engine.bulk import OnError
+from sopnb.engine.check import Report
+from sopnb.engine.upkeep import Upkeep
+from sopnb.engine.work import Mode, Work
+from sopnb.errors import InvalidInput
+from sopnb.history import Changes, Commit, Log
+from sopnb.schema import Schema
+from sopnb.settings import DatabaseSettings, HandleSettings
+from sopnb.snapshot import EPOCH, Snapshot
+from sopnb.storage.location import Location
+from sopnb.store import Store
+from sopnb.transaction import Transaction
+
+T = TypeVar("T")
+
+
+def open(
+    location: Location,
+    mode: Literal["a", "r"] = "a",
+    *,
+    settings: DatabaseSettings | None = None,
+    handle: HandleSettings | None = None,
+) -> Database:
+    """Open a database and return it; close it, or use it with ``with``.
+
+    ``location`` is the path of a folder, or ``":memory:"`` for a scratch database of its own that goes with the process. With
+    ``mode="a"`` the folder is made if it is not there or empty; with ``mode="r"`` it must be there and nothing is written. ``settings``
+    are stored with a new database and fixed from then on; ``handle`` holds for this process. Opening a folder twice in one process is
+    safe: both handles share caches and settings. Any number of processes may have it open at once, and a killed one blocks nobody.
+
+    Raises ``NotFound`` (``mode="r"`` and nothing there), ``InvalidInput`` (location, mode or settings cannot be used),
+    ``UnsupportedFormat`` (the folder holds something else, or a newer format), ``Corruption``, ``Timeout`` or ``StorageError``.
+
+    >>> import sopnb
+    >>> with sopnb.open(":memory:") as db:
+    ...     db.stores()
+    ()
+    """
+    return Database(Lease.of(location, mode=mode, settings=settings, handle=handle))
+
+
+class Database:
+    """A set of named stores that commit together. Made by ``sopnb.open``; safe for threads.
+
+    ``db[name]`` is a store, ``in`` and iteration go by name. Every writing call is one commit: durable when it returns, tried again by
+    itself after a conflict, wholly there or not at all. To read and write several things as one, use ``transaction`` or ``run``.
+
+    >>> import pandas as pd, sopnb
+    >>> db = sopnb.open(":memory:")
+    >>> planes = db.load("planes", pd.DataFrame({"tailnum": ["N1", "N3"], "seats": [55, 182]}), index="tailnum")
+    >>> "planes" in db, list(db), db["planes"]["N3"]["seats"]
+    (True, ['planes'], 182)
+    """
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    @property
+    def name(self) -> str:
+        """The last part of the path, or ``:memory:``."""
+        return self._lease.engine.backend.name
+
+    @property
+    def mode(self) -> Literal["a", "r"]:
+        """How it was opened."""
+        return "a" if self._lease.engine.backend.writable else "r"
+
+    @property
+    def settings(self) -> DatabaseSettings:
+        """The settings stored with the database."""
+        return self._lease.engine.settings
+
+    @property
+    def handle(self) -> HandleSettings:
+        """The settings of this process."""
+        return self._lease.engine.handle
+
+    # -- stores ---------------------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Store:
+        """Return a store. Raises ``StoreNotFound``."""
+        store_of(self._lease.use(name).state(), name)
+        return Store(Live(self._lease, name))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._lease.use().state().names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.stores())
+
+    def stores(self) -> tuple[str, ...]:
+        """Return the names of the stores, in order."""
+        return tuple(sorted(self._lease.use().state().names))
+
+    def create(self, name: str, schema: Any, index: Index, *, message: str = "") -> Store:
+        """Create an empty store, durably, and return it.
+
+        ``schema`` is a ``pyarrow.Schema``, or type words by column: ``"int64"``, ``"string"``, ``"timestamp[us, UTC]"``,
+        ``"decimal128(10, 2)"``, ``"json"`` ...; a ``!`` at the end says that a column may not be null, as key columns never may. ``index``
+        names the key columns, a leading ``-`` making one descending; an ``IndexSpecification`` says more. Raises ``StoreExists``, or
+        ``InvalidInput`` naming the column.
+
+        >>> import sopnb
+        >>> db = sopnb.open(":memory:")
+        >>> db.create("notes", schema={"author": "string", "written": "timestamp[us, UTC]", "more": "json"}, index=["author", "-written"])
+        Store 'notes': 0 records; 3 columns; index author ↑, written ↓
+        """
+        self._run(lambda tx: tx.create(name, schema, index), message)
+        return self[name]
+
+    def drop(self, name: str, *, message: str = "") -> None:
+        """Drop a store with all its records, durably. Raises ``StoreNotFound``. Until the horizon passes, ``at`` still shows it."""
+        self._run(lambda tx: tx.drop(name), message)
+
+    def rename(self, old: str, new: str, *, message: str = "") -> None:
+        """Rename a store, durably. Raises ``StoreNotFound`` or ``StoreExists``."""
+        self._run(lambda tx: tx.rename(old, new), message)
+
+    @overload
+    def load(
+        self, name: str, data: Any, index: Index | None = None, *, if_exists: IfExists = "raise", on_error: OnError = "raise",
+        message: str = "", dry_run: Literal[False] = False,
+    ) -> Store: ...  # fmt: skip
+    @overload
+    def load(
+        self, name: str, data: Any, index: Index | None = None, *, if_exists: IfExists = "raise", on_error: OnError = "raise",
+        message: str = "", dry_run: Literal[True],
+    ) -> Schema: ...  # fmt: skip
+    def load(
+        self, name: str, data: Any, index: Index | None = None, *, if_exists: IfExists = "raise", on_error: OnError = "raise",
+        message: str = "", dry_run: bool = False,
+    ) -> Store | Schema:  # fmt: skip
+        """Load data into a store, in one commit, and return the store; ``store.loaded`` says what was done.
+
+        ``data`` is a DataFrame, anything with Arrow columns, a list of dicts, or a reader or iterator of any of these, which is taken
+        piece by piece and never held as a whole; the first piece gives the types. With ``index=[columns]`` these are the key, a leading
+        ``-`` making one descending, and frames come back with a fresh RangeIndex. Without it a *named* index of the frame is the key, and
+        comes back as the index. Everything that pandas and Arrow say of the data comes back equal, or the load is refused.
+
+        ``if_exists`` says what is done with a store of this name: "raise", "replace" it, "insert" the rows into it, or "upsert" them.
+        ``on_error="report"`` leaves out the rows that do not fit, which ``store.loaded.rejected`` then shows. With ``dry_run`` nothing is
+        written, and the schema is returned that the store would have. An interrupt leaves the database as it was.
+
+        Raises ``StoreExists``, ``DuplicateKey``, ``InvalidInput`` or ``SchemaMismatch`` naming the column; ``Conflict`` if somebody was
+        quicker and the data can be had only once.
+
+        >>> import pandas as pd, sopnb
+        >>> db = sopnb.open(":memory:")
+        >>> day = pd.DataFrame({"seats": [55, 182]}, index=pd.Index(["N1", "N3"], name="tailnum"))
+        >>> db.load("planes", day).loaded.inserted
+        2
+        >>> db.load("planes", day.assign(seats=200), if_exists="upsert")[:].to_pandas().loc["N3", "seats"]
+        np.int64(200)
+        """
+        load = Load(name, data, index, if_exists, on_error)
+        if dry_run:
+            return load.schema()
+        counts, seq = self._attempt(lambda tx: tx.run_load(load), message, repeatable=load.repeatable)
+        return Store(Live(self._lease, name), loaded=counts.at(seq))
+
+    # -- transactions ---------------------------------------------------------------------------------------------------------
+
+    def transaction(self, mode: Mode = "write", *, message: str = "", author: str = "") -> Transaction:
+        """Begin a transaction on the newest state; see ``Transaction``. Raises ``NestedTransaction`` inside another one of this thread."""
+        return Transaction(self._lease, self._lease.use().begin(mode, message, author))
+
+    def run(
+        self, fn: Callable[[Transaction], T], *, deadline: float | None = None, mode: Mode = "write", message: str = "", author: str = ""
+    ) -> T:
+        """Call ``fn(tx)`` in a transaction, commit, and return its value.
+
+        After a conflict it is called again on the newest state, after a short random pause, until ``deadline`` seconds have passed (None:
+        the handle's ``run_seconds``); so it should do nothing that may not be done twice. A commit whose answer was lost is settled before
+        it is tried again. Raises ``Conflict`` naming store and key after the deadline; an exception of ``fn`` rolls back and is raised.
+
+        >>> import sopnb
+        >>> db = sopnb.open(":memory:")
+        >>> _ = db.create("counters", schema={"name": "string", "n": "int64"}, index="name")
+        >>> db.run(lambda tx: tx["counters"].upsert({"name": "visits", "n": 1})).inserted
+        1
+        """
+        return self._attempt(fn, message, deadline=deadline, mode=mode, author=author)[0]
+
+    def _run(self, fn: Callable[[Transaction], object], message: str = "") -> None:
+        self._attempt(fn, message)
+
+    def _attempt(
+        self,
+        fn: Callable[[Transaction], T],
+        message: str,
+        *,
+        deadline: float | None = None,
+        mode: Mode = "write",
+        author: str = "",
+        repeatable: bool = True,
+    ) -> tuple[T, int]:
+        def body(work: Work) -> T:
+            with self._lease.within():
+                return fn(Transaction(self._lease, work))
+
+        engine = self._lease.use()
+        return attempt(engine, body, mode=mode, message=message, author=author, deadline=deadline, repeatable=repeatable)
+
+    # -- the past -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def seq(self) -> int:
+        """The number of the newest commit."""
+        return self._lease.use().state().seq
+
+    def at(self, seq: int | None = None, *, time: datetime | None = None, tag: str | None = None) -> Snapshot:
+        """Return the database as it was after a commit, at a time (with a zone), or at a tag; as it is now without any of these.
+
+        Raises ``HistoryTrimmed`` if that state is no longer kept, ``TagNotFound``, or ``InvalidInput``.
+        """
+        if sum(each is not None for each in (seq, time, tag)) > 1:
+            raise InvalidInput("at() takes one of seq, time and tag")
+        engine = self._lease.use()
+        if seq is None and time is None and tag is None:
+            return Snapshot(self._lease, engine.state())
+        micros = None
+        if time is not None:
+            if not isinstance(time, datetime) or time.tzinfo is None:
+                raise InvalidInput(f"time={time!r}: give a datetime with a zone, such as datetime(2013, 1, 31, 10, tzinfo=UTC)")
+            micros = (time - EPOCH) // timedelta(microseconds=1)
+        return Snapshot(self._lease, engine.at(seq=seq, time=micros, tag=tag))
+
+    def tag(self, name: str, seq: int | None = None, *, move: bool = False) -> None:
+        """Give a name to the state after commit ``seq`` (None: the newest), which is then kept. Repeating it is harmless.
+
+        Raises ``InvalidInput`` if there is no such commit, or if the name is at another one and ``move`` is false.
+        """
+        self._run(lambda tx: tx.tag(name, seq, move=move))
+
+    def untag(self, name: str) -> None:
+        """Take a tag away. Raises ``TagNotFound``."""
+        self._run(lambda tx: tx.untag(name))
+
+    def tags(self) -> dict[str, int]:
+        """Return the commits that have a name, by name."""
+        return dict(sorted(self._lease.use().state().tags.items()))
+
+    def log(self, limit: int | None = None) -> Log:
+        """Return the commits that are kept, oldest first; with ``limit`` only so many of the newest."""
+        engine = self._lease.use()
+        names = {id: name for name, id in engine.state().names.items()}
+        infos = engine.log()
+        commits = [
+            Commit(
+                info.seq,
+                EPOCH + timedelta(microseconds=info.time),
+                info.txid,
+                info.author,
+                info.message,
+                {names.get(id, f"#{id:x}"): Changes(*counts) for id, counts in info.stores.items()},
+            )
+            for info in (infos if limit is None else infos[max(len(infos) - limit, 0) :])
+        ]
+        return Log(commits)
+
+    def outcome(self, txid: str) -> str:
+        """Say whether the transaction of a ``CommitUnknown`` is "committed" or "aborted", and make that final.
+
+        Raises ``HistoryTrimmed`` if it is too old to know.
+        """
+        return self._lease.use().outcome(txid)
+
+    # -- care -----------------------------------------------------------------------------------------------------------------
+
+    def check(self) -> Report:
+        """Read everything and compare it with what is said of it: a sequence of problems, ``ok`` if there is none.
+
+        It looks at order, counts, separators, checksums, orphans and missing blobs of the newest state, and changes nothing.
+        """
+        return self._lease.use().check()
+
+    def fold(self, store: str | None = None) -> dict[str, tuple[int, int]]:
+        """Merge what was written since into the base of a store, or of all; return (layers before, layers after) by store.
+
+        It changes no record and disturbs nobody; reading is as right without it. An interrupt leaves everything as it was. Raises
+        ``StoreNotFound``, ``ReadOnly``.
+        """
+        return self._upkeep().fold(store)
+
+    def compact(self, keep: float | None = None) -> dict[str, int]:
+        """Fold everything and let go of the past beyond ``keep`` seconds (None: as the settings say); return bytes before and after.
+
+        What a tag, a snapshot or another process still reads is kept. Raises ``ReadOnly``.
+        """
+        return self._upkeep().compact(keep)
+
+    def info(self) -> dict[str, Any]:
+        """Return facts: commit, stores with their sizes, tags, horizon, who reads what, bytes of the log, of caches and of the past."""
+        return self._lease.use().info()
+
+    def _upkeep(self) -> Upkeep:
+        engine = self._lease.use()
+        engine.upkeep.progress = Progress(engine.handle, engine.clock).bar
+        return engine.upkeep
+
+    # -- life -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether this handle is closed."""
+        return self._lease.closed
+
+    def close(self) -> None:
+        """Close this handle; the last one of the process lets go of the folder. Harmless to repeat; commits are durable without it."""
+        self._lease.close()
+
+    def __enter__(self) -> Database:
+        self._lease.engine  # noqa: B018  raises if it is closed
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # -- in a notebook --------------------------------------------------------------------------------------------------------
+
+    def _panel(self) -> display.Panel:
+        state = self._lease.engine.state()
+        return display.database_panel(state.seq, {name: (store.rows, store.schema) for name, store in state.stores.items()}, state.tags)
+
+    def __repr__(self) -> str:
+        return "Database, closed" if self.closed else display.text(self)
+
+    def _repr_html_(self) -> str:
+        return display.html(self)

@@ -1,0 +1,53 @@
+"""Keys as people give them, one or many, as columns."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sopnb.errors import InvalidInput
+from sopnb.frames.arrow import is_pandas
+from sopnb.schema import Schema
+
+
+def are_many(keys: Any) -> bool:
+    """Say whether these are many keys: a list, an Index, a frame, an array. A tuple is one."""
+    if isinstance(keys, tuple | str | bytes | bytearray | memoryview | Mapping):
+        return False
+    return isinstance(keys, Iterable | pa.Array | pa.ChunkedArray | pa.Table) or hasattr(keys, "__arrow_c_stream__")
+
+
+def key_columns(keys: Any, schema: Schema, *, store: str = "") -> Any:
+    """Return many keys as a table of the physical key columns, in the order given.
+
+    A frame or table gives them in its columns (others are passed over) or its named index; an Index, array or list by their places.
+    Raises ``InvalidInput`` or ``SchemaMismatch`` naming the column.
+    """
+    names = schema.stored_key_names
+    if not are_many(keys):
+        raise InvalidInput(f"store {store!r}: {keys!r} is one key; give many as a list, an Index or a frame")
+    if is_pandas(keys):
+        pandas = importlib.import_module("sopnb.frames.pandas")
+        table = pa.Table.from_pandas(pandas.key_frame(keys, names), preserve_index=False)
+    elif isinstance(keys, pa.RecordBatch | pa.Table) or (hasattr(keys, "__arrow_c_stream__") and not isinstance(keys, pa.ChunkedArray)):
+        table = pa.table(keys)
+        missing = [name for name in names if name not in table.column_names]
+        if missing:
+            raise InvalidInput(f"store {store!r}: the keys have no column {missing[0]!r}; a key has the fields {', '.join(names)}")
+        table = table.select(list(names))
+    elif isinstance(keys, np.ndarray | pa.Array | pa.ChunkedArray):
+        if len(names) > 1 or getattr(keys, "ndim", 1) != 1:
+            raise InvalidInput(f"store {store!r}: a key has the fields {', '.join(names)}; give a list of tuples, or a frame")
+        table = pa.table({names[0]: keys})
+    else:
+        rows = [schema.key(key, store=store) for key in keys]
+        return pa.Table.from_batches([schema.batch(rows, names)])
+    conformed = schema.conform(table, store=store, partial=True).select(list(names))
+    for name in names:
+        if conformed.column(name).null_count and name not in schema.names:
+            raise InvalidInput(f"store {store!r}: {name} is null; take it from the record")
+    return conformed
