@@ -10,7 +10,31 @@ from sopnb.access.record import Record
 from sopnb.cursor import Cursor
 from sopnb.database import Database, open
 from sopnb.engine.counts import Counts
-from sopnb.errors import SopError
+from sopnb.errors import (
+    Closed,
+    CommitUnknown,
+    Conflict,
+    Corruption,
+    DuplicateKey,
+    HistoryGone,
+    HistoryTrimmed,
+    InvalidInput,
+    InvalidState,
+    KeyNotFound,
+    NestedTransaction,
+    NoSpace,
+    NotFound,
+    ReadOnly,
+    SchemaMismatch,
+    SnapshotGone,
+    SopError,
+    StorageError,
+    StoreExists,
+    StoreNotFound,
+    TagNotFound,
+    Timeout,
+    UnsupportedFormat,
+)
 from sopnb.history import Log
 from sopnb.index import IndexField, IndexSpecification
 from sopnb.schema import Schema
@@ -21,21 +45,43 @@ from sopnb.store import Store
 from sopnb.transaction import Transaction
 
 __all__ = [
+    "Closed",
+    "CommitUnknown",
+    "Conflict",
+    "Corruption",
     "Counts",
     "Cursor",
     "Database",
     "DatabaseSettings",
+    "DuplicateKey",
     "HandleSettings",
+    "HistoryGone",
+    "HistoryTrimmed",
     "IndexField",
     "IndexSpecification",
+    "InvalidInput",
+    "InvalidState",
+    "KeyNotFound",
     "Log",
+    "NestedTransaction",
+    "NoSpace",
+    "NotFound",
+    "ReadOnly",
     "Record",
     "Schema",
+    "SchemaMismatch",
     "Selection",
     "Snapshot",
+    "SnapshotGone",
     "SopError",
+    "StorageError",
     "Store",
+    "StoreExists",
+    "StoreNotFound",
+    "TagNotFound",
+    "Timeout",
     "Transaction",
+    "UnsupportedFormat",
     "errors",
     "open",
 ]

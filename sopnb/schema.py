@@ -118,6 +118,11 @@ class Schema:
         return self.specification.names
 
     @cached_property
+    def flat(self) -> bool:
+        """Whether no value of a record holds others, as lists, structs and documents do."""
+        return not self.documents and not any(pa.types.is_nested(field.type) for field in self.arrow)
+
+    @cached_property
     def stored_key_names(self) -> tuple[str, ...]:
         """The physical columns that make the encoded key: the key columns, and ``_id`` where keys need not be unique."""
         return self.key_names if self.unique else (*self.key_names, ID)

@@ -29,6 +29,7 @@ from sopnb.schema import Schema
 from sopnb.selection import Selection
 
 T = TypeVar("T")
+_PLAIN = (tuple, str, int)
 Missing = Literal["raise", "skip", "null"]
 
 
@@ -108,7 +109,9 @@ class Store:
         """Return the record with this key, or ``default``. Raises ``InvalidInput`` unless the key is full."""
         reading = self._access.reading()
         entry = reading.get(self._key(reading.schema, key))
-        return default if entry is None else self._record(reading, entry)
+        if entry is None:
+            return default
+        return self._record(reading, entry) if entry.record is None or entry.record.store != self._access.name else entry.record
 
     def __contains__(self, key: object) -> bool:
         """Say whether there is a record with this key. Raises ``InvalidInput`` unless the key is full."""
@@ -146,14 +149,18 @@ class Store:
         return Cursor(self._access)
 
     def _key(self, schema: Schema, key: Any) -> bytes:
-        if are_many(key):
+        if type(key) not in _PLAIN and are_many(key):
             raise InvalidInput(f"store {self.name!r}: one key was expected; get_many(keys) takes a list, an Index or a frame")
-        return schema.encode_key(schema.key(key, store=self.name))
+        return schema.lookup_key(key, store=self._access.name)
 
     def _record(self, reading: Reading, entry: Entry) -> Record:
         schema, row = reading.schema, entry.row or ()
         id = None if schema.unique else row[-1]
-        return Record(schema.record(row), schema=schema, store=self.name, seq=commit_of(reading, entry.seq), id=id)
+        seq = commit_of(reading, entry.seq)
+        record = Record(schema.record(row), schema=schema, store=self.name, seq=seq, id=id)
+        if seq and schema.flat:  # nobody can change it, so it may be handed out again
+            entry.record = record
+        return record
 
     # -- many records ---------------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,11 @@ class Record(dict[str, Any]):
         self._schema, self._store, self.seq, self._id = schema, store, seq, id
 
     @property
+    def store(self) -> str:
+        """The name of its store."""
+        return self._store
+
+    @property
     def key(self) -> Any:
         """The full key: a tuple, or the one value of a key of one field; in a store that is not unique it ends in ``_id``."""
         names = self._schema.key_names
