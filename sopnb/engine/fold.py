@@ -49,12 +49,25 @@ class Plan:
         return sum(layer.entries for layer in self.layers)
 
 
-def whole(store: StoreState) -> Plan | None:
-    """Return the plan that leaves one layer at most; None if there is nothing to do."""
+def whole(store: StoreState, live: Mapping[str, Live]) -> Plan | None:
+    """Return the plan that leaves one layer at most, and of no blob less than half; None if there is nothing to do."""
     parts = store.parts
-    if not parts or (len(parts) == 1 and not store.tail.operations and parts[0] in store.trees and not _sparse_tree(parts[0])):
+    one = len(parts) == 1 and not store.tail.operations and parts[0] in store.trees and not _sparse_tree(parts[0])
+    if not parts or (one and not stale(store, live)):
         return None
     return Plan(store, parts, bottom=True)
+
+
+def wasteful(store: StoreState, live: Mapping[str, Live]) -> Plan | None:
+    """Return the plan that writes again what is left of old blobs, if more of them is wasted than the store needs altogether."""
+    sizes = store.blobs
+    wasted = sum(live[blob].size - size for blob, size in sizes.items() if blob in live)
+    return Plan(store, store.layers, bottom=True) if wasted > sum(sizes.values()) else None
+
+
+def stale(store: StoreState, live: Mapping[str, Live]) -> set[str]:
+    """Return the blobs of which less than half is needed."""
+    return {blob for blob, size in store.blobs.items() if blob in live and 2 * size < live[blob].size}
 
 
 def _sparse_tree(layer: Layer) -> bool:
@@ -93,11 +106,11 @@ def folded(
 ) -> Iterator[Part]:
     """Yield what the plan's one tree holds."""
     store = plan.store
-    stale = {blob for blob, size in store.blobs.items() if blob in live and 2 * size < live[blob].size}
+    old = stale(store, live)
     held: tuple[Part, Entries | Piece] | None = None
     for part in merged(plan.layers, store.schema):
         progress(len(part) if isinstance(part, Entries) else part.leaf[1].entries[part.leaf[2]] if part.leaf else 0)
-        made = _named_or_loaded(part, plan, reader, settings, stale)
+        made = _named_or_loaded(part, plan, reader, settings, old)
         if isinstance(made, Entries) and not len(made):
             continue
         if held is not None:
@@ -105,7 +118,7 @@ def folded(
         held = made, part
     if held is not None:  # the last part that holds anything is loaded, never named, so the tree knows its last key
         made, part = held
-        yield made if isinstance(made, Entries) else _loaded(part, plan, reader, stale)
+        yield made if isinstance(made, Entries) else _loaded(part, plan, reader, old)
 
 
 def _named_or_loaded(part: Entries | Piece, plan: Plan, reader: TreeReader, settings: DatabaseSettings, stale: set[str]) -> Part:

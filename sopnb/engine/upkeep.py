@@ -99,8 +99,9 @@ class Upkeep:
         """Do what is due; say whether there is more."""
         engine = self._engine
         more = False
-        for store in engine.state().stores.values():
-            plan = fold.due(store, engine.settings)
+        state = engine.state()
+        for store in state.stores.values():
+            plan = fold.due(store, engine.settings) or fold.wasteful(store, state.live)
             if plan is not None:
                 more |= self._try(plan)
         if engine.backend.registry.size() > engine.settings.log_bytes:
@@ -143,17 +144,17 @@ class Upkeep:
 
     def _fold_whole(self, name: str) -> tuple[int, int]:
         before: int | None = None
+        rounds = 0
         while True:
             state = self._engine.state()
             if name not in state.names:
                 return before or 0, 0
             store = state.store(state.names[name])
             before = len(store.parts) if before is None else before
-            plan = fold.whole(store)
+            plan = fold.whole(store, state.live) if rounds < 2 else None  # only after the first one it shows what is left of old blobs
             if plan is None:
                 return before, len(store.parts)
-            if self._try(plan):
-                return before, len(self._engine.state().store(store.id).parts)
+            rounds += self._try(plan)
 
     def _fold(self, plan: Plan) -> None:
         engine = self._engine
@@ -231,12 +232,14 @@ class Upkeep:
         return [name for name in unnamed if name.partition("-")[0] in dead]
 
     def _trim(self, horizon: int) -> None:
-        """Forget the log below the horizon; never above the second newest checkpoint."""
+        """Forget the log below the horizon; never above the second newest checkpoint, nor what a reader's transaction is compared with."""
         registry = self._engine.backend.registry
         seqs = [kept.seq for kept in registry.checkpoints()]
         if len(seqs) < 2:
             return
-        below = [seq for seq in seqs[1:] if seq <= horizon]
+        self._engine.move_pin()
+        oldest = min([horizon, *(pin.seq for pin in self._engine.backend.pins.held())])
+        below = [seq for seq in seqs[1:] if seq <= oldest]
         if below:
             registry.trim(below[0], keep=set(self._engine.state().tags.values()))
 

@@ -143,6 +143,7 @@ class Work:
     def finish(self, kept: Iterable[str]) -> None:
         """End the transaction; blobs written ahead are deleted, but for those that its commit names."""
         self.done = True
+        self.state = State(self.state.seq, self.state.time)  # whoever keeps a finished transaction does not keep the past readable
         self._drafts, self._dropped = {}, []
         useless = self.spilled.difference(kept)
         self.spilled = set()

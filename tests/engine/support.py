@@ -177,7 +177,8 @@ def plan(store: StoreState, start: int, stop: int) -> Plan:
 
 def whole_plan(engine: Engine, name: str = "s") -> Plan | None:
     """Return the plan that makes one layer of a store; None if it is one already."""
-    return fold.whole(store_of(engine, name))
+    state = engine.state()
+    return fold.whole(state.stores[name], state.live)
 
 
 # -- reading ------------------------------------------------------------------------------------------------------------------

@@ -272,8 +272,9 @@ def test_reading_transactions_never_conflict_and_note_nothing(engine: Engine) ->
     scan_all(work.store("s"))
     work.store("s").get(key(20))
     commit(engine, {20: "theirs"})
-    assert engine.commit(work) == 0
     assert work.state.stores["s"].stack.get(key(20)).row == (20, "v20")  # type: ignore[union-attr]
+    assert work.store("s").reads.ranges == []
+    assert engine.commit(work) == 0
 
 
 def test_a_writing_transaction_that_wrote_nothing_is_not_compared(engine: Engine) -> None:
