@@ -234,20 +234,21 @@ class StoreWork:
     def replace_range(self, lo: bytes, hi: bytes | None, table: pa.Table) -> Counts:
         """Make a key range hold exactly these records; a row outside it is refused with ``InvalidInput``."""
         self.work.writing()
+        table = bulk.with_ids(self, "replace", table)
         keys = bulk.sorted_keys(self, table)
         if len(keys):
             outside = keys[0] if keys[0] < lo else keys[len(keys) - 1]
             if outside < lo or (hi is not None and outside >= hi):
                 raise InvalidInput(f"store {self.name!r}: key {self.told(outside)!r} lies outside the selection; nothing was replaced")
-        deleted = Counts()
         gone = []
         for part in self.scan(lo, hi, columns=self.schema.stored_key_names):
             old = part.keys(self.schema)
             kept = keys.match(old)[1] if len(keys) else np.zeros(len(old), bool)
             gone.append(old.take(np.flatnonzero(~kept)))
+        written = self.write("replace", table)  # first, for it may be refused
         if any(map(len, gone)):
-            deleted = self.delete(Keys.concatenated([part for part in gone if len(part)]))
-        return deleted + (self.write("replace", table) if len(keys) else Counts())
+            return self.delete(Keys.concatenated([part for part in gone if len(part)])) + written
+        return written
 
     def new_ids(self, n: int) -> pa.Array:
         """Return the next ``n`` ids of a store that is not unique: they keep the order of this transaction's records."""
