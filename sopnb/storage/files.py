@@ -13,7 +13,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from sopnb.errors import NoSpace, StorageError
@@ -24,9 +24,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 SHARED_FILESYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse", "fuseblk", "ceph", "glusterfs", "afs", "lustre", "virtiofs")
 """File systems on which ``flock`` or the page cache are not shared by all who write; see ``Files.shared``."""
 
-fork_guard = threading.RLock()
-"""Held while a descriptor is opened or closed together with the note of it, so that no fork falls in between."""
-
+_fork_guard = threading.RLock()
 _at_fork: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
@@ -48,12 +46,12 @@ def register_at_fork(owner: Forkable) -> None:
 
 
 def _in_child() -> None:
-    fork_guard.release()
+    _fork_guard.release()
     for owner in list(_at_fork):
         owner.after_fork()
 
 
-os.register_at_fork(before=fork_guard.acquire, after_in_parent=fork_guard.release, after_in_child=_in_child)
+os.register_at_fork(before=_fork_guard.acquire, after_in_parent=_fork_guard.release, after_in_child=_in_child)
 
 
 @contextmanager
@@ -80,6 +78,10 @@ class Files:
     ``FileNotFoundError``, those that make one ``FileExistsError``. A name that was made, linked, renamed or removed is durable
     only after ``sync_dir`` of its directory; bytes only after ``sync``.
     """
+
+    def no_fork(self) -> AbstractContextManager[object]:
+        """Keep forks waiting while a descriptor is opened or closed together with the note of it that ``after_fork`` reads."""
+        return _fork_guard
 
     def open_read(self, path: Path) -> int:
         """Open an existing file for reading."""

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 from sopnb.errors import StorageError, Timeout
-from sopnb.storage.files import Files, Forkable, fork_guard, register_at_fork
+from sopnb.storage.files import Files, Forkable, register_at_fork
 
 
 class FileLock(Forkable):
@@ -36,7 +36,7 @@ class FileLock(Forkable):
     def acquire(self, timeout: float) -> None:
         """Take the lock. Raises ``Timeout`` naming the holder; ``StorageError`` if the path is another file than at first."""
         if self._fd is None:
-            with fork_guard:
+            with self._files.no_fork():
                 self._fd = self._open()
         if self._identity is None:
             self._identity = self._files.identity(self._fd)
@@ -55,7 +55,7 @@ class FileLock(Forkable):
 
     def close(self) -> None:
         """Close the descriptor; the next ``acquire`` opens one."""
-        with fork_guard:
+        with self._files.no_fork():
             fd, self._fd = self._fd, None
             if fd is not None:
                 self._files.close(fd)
@@ -76,7 +76,7 @@ class FileLock(Forkable):
         """Wait for the lock on another description, which becomes this lock's."""
         got = False
         if timeout > 0:
-            with fork_guard:
+            with self._files.no_fork():
                 fd = self._open()
                 self._waiting.add(fd)
             helper = _Helper(fd, self._files, exclusive=not self._shared)
@@ -84,7 +84,7 @@ class FileLock(Forkable):
                 helper.start()
                 got = helper.wait(timeout)
             finally:
-                with fork_guard:
+                with self._files.no_fork():
                     self._waiting.discard(fd)
                     if not got and helper.give_up():
                         self._files.unlock(fd)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sopnb.errors import ReadOnly
 from sopnb.protocols import Clock, Pin
-from sopnb.storage.files import Files, Forkable, fork_guard, register_at_fork
+from sopnb.storage.files import Files, Forkable, register_at_fork
 
 _DRAFT = ".tmp"
 _WIDTH = 20
@@ -74,7 +74,7 @@ class LocalPins(Forkable):
 
     def close(self) -> None:
         """Give the pin up."""
-        with self._mutex, fork_guard:
+        with self._mutex, self._files.no_fork():
             fd, self._fd, self._seq = self._fd, None, None
             if fd is not None:
                 self._files.unlink(self._folder / self._owner, missing_ok=True)
@@ -89,7 +89,7 @@ class LocalPins(Forkable):
         self._files.mkdir(self._folder)
         draft = self._folder / f"{self._owner}{_DRAFT}"
         while self._fd is None:
-            with fork_guard:
+            with self._files.no_fork():
                 fd = self._fd = self._files.create(draft)
             self._write(fd, seq)
             try:
@@ -98,7 +98,7 @@ class LocalPins(Forkable):
                     return
             except FileNotFoundError:
                 pass
-            with fork_guard:
+            with self._files.no_fork():
                 self._fd = None
                 self._files.close(fd)
             self._files.unlink(draft, missing_ok=True)

@@ -11,20 +11,20 @@ power cut that also took ``head`` back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sopnb.errors import Corruption
 from sopnb.storage.checkpoints import Checkpoints
-from sopnb.storage.log import Entry, HeadState, Place, Position
+from sopnb.storage.log import HeadState, Place, Position
 from sopnb.storage.segments import Segments
 
 
 class Found(NamedTuple):
-    """What is durable for certain (``sure``), and the end of what is whole."""
+    """What the log holds: the ``end`` of what is whole, and the ``records`` that may not be durable yet, as they were read."""
 
-    sure: Place
     end: Place
+    records: Sequence[tuple[Position, bytes]]
 
 
 def examine(segments: Segments, checkpoints: Checkpoints, head: HeadState | None, *, this_boot: bool) -> Found:
@@ -37,10 +37,12 @@ def examine(segments: Segments, checkpoints: Checkpoints, head: HeadState | None
         sure = head.place if head is not None and (this_boot or start.seq < head.place.seq) else start
         if this_boot:
             start = sure
+        end, records = start, []
         try:
-            end = start
-            for entry in segments.entries(start):
+            for entry, data in segments.records(start):
                 end = entry.end
+                if entry.start >= sure.position:
+                    records.append((entry.start, data))
             break
         except FileNotFoundError as missing:
             if (checkpoints.newest() or segments.format.genesis).seq <= start.seq:
@@ -50,7 +52,7 @@ def examine(segments: Segments, checkpoints: Checkpoints, head: HeadState | None
             segments, end.position, f"commit {sure.seq} was durable and ends at {sure.position.offset} of segment {sure.position.segment}"
         )
     _refuse_damage(segments, end.position)
-    return Found(sure, end)
+    return Found(end, records)
 
 
 def _refuse_damage(segments: Segments, end: Position) -> None:
@@ -74,38 +76,23 @@ def _damage(segments: Segments, position: Position, reason: str) -> Corruption:
 def rewrite(segments: Segments, found: Found) -> None:
     """Make what was found durable, and all after it zeros, to the end of the last segment.
 
-    The whole records are written again through a new descriptor: after a failed sync their pages pass for clean, and a sync alone
-    would succeed with nothing on the disk. The zeros are written always, whatever the page cache shows: the disk may hold other
-    bytes than it. May be interrupted anywhere and begun again.
+    The records are written again through a new descriptor: after a failed sync their pages pass for clean, and a sync alone would
+    succeed with nothing on the disk. They are written as they were read when they were whole: a clean page may leave the cache
+    meanwhile, and then the disk shows. The zeros are written always, for the disk may hold other bytes than the cache. May be
+    interrupted anywhere and begun again.
     """
-    files = segments.files
-    kept: dict[int, list[tuple[int, int]]] = {}
-    for start, end in _extents(segments.entries(found.sure)):
-        kept.setdefault(start.segment, []).append((start.offset, end))
-    last = found.end.position
+    files, last = segments.files, found.end.position
     for number in segments.numbers():
-        if number not in kept and number < last.segment:
+        kept = [(start.offset, data) for start, data in found.records if start.segment == number]
+        if not kept and number < last.segment:
             continue
         fd = files.open_write(segments.path(number))
         try:
-            for offset, end in kept.get(number, ()):
-                files.pwrite(fd, files.pread(fd, end - offset, offset), offset)
+            for offset, data in kept:
+                files.pwrite(fd, data, offset)
             if number >= last.segment:
                 segments.zero(fd, last.offset if number == last.segment else 0, files.size(fd))
             files.sync(fd)
         finally:
             files.close(fd)
     files.sync_dir(segments.folder)
-
-
-def _extents(entries: Iterator[Entry]) -> Iterator[tuple[Position, int]]:
-    """Yield (start, end offset) of runs of neighbouring records."""
-    start, end = None, Position(0, 0)
-    for entry in entries:
-        if start is None or entry.start != end:
-            if start is not None:
-                yield start, end.offset
-            start = entry.start
-        end = entry.end.position
-    if start is not None:
-        yield start, end.offset

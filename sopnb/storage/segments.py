@@ -124,15 +124,24 @@ class Segments:
         if that one's first record follows the last one here, whatever bytes lie between. Raises ``FileNotFoundError`` if the
         segment of ``start`` is missing, or a later one up to ``until``.
         """
+        return (entry for entry, _, _ in self._follow(start, until))
+
+    def records(self, start: Place) -> Iterator[tuple[Entry, bytes]]:
+        """Follow the chain from ``start`` as far as it goes, and yield each commit with the bytes of its record."""
+        for entry, data, at in self._follow(start, None):
+            yield entry, data[at : at + entry.end.position.offset - entry.start.offset]
+
+    def _follow(self, start: Place, until: Position | None) -> Iterator[tuple[Entry, bytes, int]]:
+        """Yield each commit of the chain, with bytes that its record is in, and where in them."""
         place, rolled = start, False
         while True:
             segment = place.position.segment
             end = until.offset if until is not None and until.segment == segment else None
             before = place
             try:
-                for entry in self._in_one(place, end):
-                    yield entry
-                    place = entry.end
+                for found in self._in_one(place, end):
+                    yield found
+                    place = found[0].end
             except FileNotFoundError:
                 if rolled and until is None:
                     return
@@ -165,7 +174,7 @@ class Segments:
         finally:
             self.files.close(fd)
 
-    def _in_one(self, place: Place, end: int | None) -> Iterator[Entry]:
+    def _in_one(self, place: Place, end: int | None) -> Iterator[tuple[Entry, bytes, int]]:
         """Follow the chain inside one segment, up to ``end`` or the end of the file."""
         segment, offset = place.position
         fd = self.files.open_read(self.path(segment))
@@ -186,7 +195,7 @@ class Segments:
                 header, entry = found
                 if header.seq != place.seq + 1 or header.previous != place.hash:
                     return
-                yield entry
+                yield entry, data, offset - base
                 place, offset = entry.end, entry.end.position.offset
         finally:
             self.files.close(fd)

@@ -18,7 +18,7 @@ import itertools
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -350,6 +350,10 @@ class SimulatedFiles(Files):
         fd = self.disk.new_descriptor()
         self._open[fd] = _Description(file, path, writable)
         return fd
+
+    def no_fork(self) -> AbstractContextManager[object]:
+        """Do nothing: simulated processes do not fork."""
+        return nullcontext()
 
     def open_read(self, path: Path) -> int:
         """Open an existing file for reading."""

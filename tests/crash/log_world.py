@@ -12,7 +12,7 @@ from sopnb.errors import CommitUnknown, NotFound, StorageError, Timeout, Trimmed
 from sopnb.protocols import Backend, Draft, Registry
 from sopnb.settings import DatabaseSettings, HandleSettings
 from sopnb.storage.location import open_backend
-from sopnb.storage.log import LogFormat
+from sopnb.storage.log import LogFormat, Position
 from sopnb.testing.clock import ManualClock
 from sopnb.testing.disk import Choose, Fault, File, Killed, SimulatedDisk, Step, chance
 
@@ -87,6 +87,21 @@ class World:
         for name, entry in sorted(self.disk.folder(FOLDER / "log").cache.items()):
             if name.endswith(".segment") and isinstance(entry, File):
                 yield int(name.partition(".")[0]), entry
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return FOLDER / "checkpoints"
+
+    def records(self, uuid: bytes) -> Iterator[tuple[File, int, int, int, bytes]]:
+        """Yield (file, start, end, seq, id) of every whole record in the page cache."""
+        format = LogFormat(uuid, self.settings.pad_records)
+        for number, file in self.segments():
+            data = bytes(file.cache)
+            for start in range(0, len(data), format.alignment):
+                found = format.decode(data, start, Position(number, start))
+                if found is not None:
+                    yield file, start, found[1].end.position.offset, found[0].seq, found[0].id
 
     def image(self) -> dict[str, bytes]:
         """Return every file's bytes by name, as processes see them."""
@@ -168,8 +183,9 @@ class Process:
                     commits = self.registry.append([Draft(self.world.new_id(), b"")], len(view))
                     oracle.acknowledged.update((commit.seq, commit.id) for commit in commits)
                     view = self.look()
-            oracle.settled[id] = id in view
-            del oracle.unknown[id]
+            if oracle.settled.setdefault(id, id in view) != (id in view):
+                raise Violation(f"commit {seq} was settled both ways")
+            oracle.unknown.pop(id, None)
 
     def checkpoint(self, *, trim: bool = True) -> None:
         """Write a checkpoint of what is seen, and trim below the second newest."""
@@ -274,11 +290,3 @@ def aftermath(world: World) -> None:
     for process in (first, reader, second):
         process.look()
         process.close()
-
-
-def log_format(world: World) -> LogFormat:
-    """Return the format of the world's log."""
-    process = world.open("r")
-    uuid = process.registry.uuid
-    process.close()
-    return LogFormat(uuid, world.settings.pad_records)
