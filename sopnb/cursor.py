@@ -120,7 +120,7 @@ class Cursor:
             raise InvalidState(f"store {self._access.name!r}: the record {self.key!r} is gone; move the cursor on")
         id = None if self._schema.unique else entry.row[-1]
         seq = commit_of(reading, entry.seq)
-        return Record(self._schema.record(entry.row), schema=self._schema, store=self._access.name, seq=seq, id=id)
+        return Record(self._schema.record(entry.row), store=self._access.name, seq=seq, names=self._schema.key_names, id=id)
 
     @property
     def _here(self) -> bytes:

@@ -120,9 +120,9 @@ class Selection:
     def row(self, position: int) -> Record:
         """Return the record at a position. Raises ``IndexError`` beyond the end. The cost does not depend on the position."""
         reading = self._reading()
-        (start, stop), columns = _positions(position, position + 1), self._named
-        for part in self._at(reading, start, stop, columns):
-            return next(self._made(reading, part, columns))
+        start, stop = _positions(position, position + 1)
+        for part in self._at(reading, start, stop, self._with_keys):
+            return next(self._made(reading, part, self._named))
         raise IndexError(f"store {self._access.name!r}: the selection has no record at position {position}")
 
     def rows(self, start: int, stop: int) -> Any:
@@ -153,7 +153,7 @@ class Selection:
             keys = tokens.after(token, self._schema, reverse=self._reverse)
             rest = replace(self, _keys=self._keys.meet(keys))
         columns = self._for_pandas
-        parts = list(rest._taken(reading, columns, _sized(size) + 1))
+        parts = list(rest._taken(reading, (*columns, *self._schema.stored_key_names), _sized(size) + 1))
         parts, more = _cut(parts, size)
         if not more:
             return self._frame(self._table(reading, parts, columns)), None
@@ -192,7 +192,7 @@ class Selection:
     def records(self) -> Iterator[Record]:
         """Return an iterator over the records, all of one state, as read-only dicts."""
         reading, columns = self._reading(), self._named
-        return (record for part in self._parts(reading, columns) for record in self._made(reading, part, columns))
+        return (record for part in self._parts(reading, self._with_keys) for record in self._made(reading, part, columns))
 
     def keys(self) -> Iterator[Any]:
         """Return an iterator over the full keys, all of one state."""
@@ -316,6 +316,11 @@ class Selection:
         return self._schema.names if self._columns is None else self._columns
 
     @property
+    def _with_keys(self) -> tuple[str, ...]:
+        """The same, and those that make the key."""
+        return tuple(dict.fromkeys((*self._named, *self._schema.stored_key_names)))
+
+    @property
     def _for_pandas(self) -> tuple[str, ...]:
         """The same, and those that come back as the index of a frame."""
         index = _pandas().index_columns(self._schema) if self._schema.frame is not None else ()
@@ -399,12 +404,14 @@ class Selection:
         return _pandas().to_pandas(self._schema.present(table, table.column_names), self._schema)
 
     def _made(self, reading: Reading, part: Entries, columns: Sequence[str]) -> Iterator[Record]:
+        """Yield the records of a part, which has the key columns too."""
+        schema, store = self._schema, self._access.name
         batch = with_commits(reading, part) if SEQ in columns else part.batch
-        lists = self._schema.values(batch, columns)
-        ids = batch.column(ID).to_pylist() if ID in batch.schema.names else [None] * len(part)
-        for *values, seq, id in zip(*lists, part.seqs.tolist(), ids, strict=True):
-            seq = commit_of(reading, seq)
-            yield Record(dict(zip(columns, values, strict=True)), schema=self._schema, store=self._access.name, seq=seq, id=id)
+        rows = zip(*schema.values(batch, columns), strict=True)
+        keys = schema.public_keys(batch)
+        for row, seq, key in zip(rows, part.seqs.tolist(), keys, strict=True):
+            columns_of = dict(zip(columns, row, strict=True))
+            yield Record(columns_of, store=store, seq=commit_of(reading, seq), names=schema.key_names, key=key)
 
     # -- in a notebook --------------------------------------------------------------------------------------------------------
 

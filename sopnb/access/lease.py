@@ -37,6 +37,11 @@ class Lease:
         """Open the database at a location, or share what is open already. Raises as ``storage.location.open_backend`` does."""
         return cls(_opened.shared(location, mode, settings, handle))
 
+    @classmethod
+    def over(cls, engine: Engine) -> Lease:
+        """Return the one lease of an engine that was put together elsewhere; it closes the engine when it ends."""
+        return cls(_Shared(engine, None))
+
     @property
     def engine(self) -> Engine:
         """The engine. Raises ``Closed`` once the handle is closed."""

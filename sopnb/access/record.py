@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from sopnb.errors import InvalidState, ReadOnly
-from sopnb.schema import ID, Schema
+from sopnb.errors import ReadOnly
 
 
 class Record(dict[str, Any]):
@@ -25,11 +24,11 @@ class Record(dict[str, Any]):
     (55, 'N123', 2)
     """
 
-    __slots__ = ("_id", "_schema", "_store", "seq")
+    __slots__ = ("_id", "_key", "_names", "_store", "seq")
 
-    def __init__(self, columns: dict[str, Any], *, schema: Schema, store: str, seq: int, id: bytes | None = None) -> None:
+    def __init__(self, columns: dict[str, Any], *, store: str, seq: int, names: tuple[str, ...], id: bytes | None = None, key: Any = None):
         super().__init__(columns)
-        self._schema, self._store, self.seq, self._id = schema, store, seq, id
+        self._store, self.seq, self._names, self._id, self._key = store, seq, names, id, key
 
     @property
     def store(self) -> str:
@@ -39,18 +38,13 @@ class Record(dict[str, Any]):
     @property
     def key(self) -> Any:
         """The full key: a tuple, or the one value of a key of one field; in a store that is not unique it ends in ``_id``."""
-        names = self._schema.key_names
-        missing = [name for name in names if name not in self]
-        if missing or (self._id is None and not self._schema.unique):
-            raise InvalidState(
-                f"this record was read without {', '.join(missing) or ID}, so its key is not known; select the key columns too"
-            )
-        fields = tuple(self[name] for name in names)
-        if self._id is not None:
-            return (*fields, self._id)
-        return fields[0] if len(fields) == 1 else fields
+        if self._key is None:
+            fields = tuple([self[name] for name in self._names])
+            self._key = fields[0] if self._id is None and len(fields) == 1 else fields if self._id is None else (*fields, self._id)
+        return self._key
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise ``ReadOnly``: a record is a copy of what the store holds."""
         raise ReadOnly(
             f"a record of store {self._store!r} is a copy that cannot be edited; use store.update(record.key, {{...}}) to change the "
             "store, or dict(record) for a dict of your own"
