@@ -1,0 +1,84 @@
+"""What does not grow with the data: memory, leaves and branches touched, descriptors, bytes cached."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sopnb
+from tests.benchmarks.arena import Arena
+from tests.benchmarks.data import KEY, keys_of, pieces, trades
+from tests.benchmarks.life import child
+from tests.benchmarks.measure import Line, figure
+
+PIECE = 250_000
+MIB = 1024 * 1024
+
+
+def memory(arena: Arena) -> list[Line]:
+    """By how much loading ten times as many rows, frame by frame, makes a process grow with the settings that people have."""
+    rows = 10 * arena.rows
+    handle = sopnb.HandleSettings()
+    said = child("grown", arena.folder / "grown.sop", rows, min(PIECE, arena.rows))
+    most = handle.load_bytes + handle.cache_bytes + 2 * said["frame"]
+    note = f"load_bytes + cache_bytes + two frames; it took {said['seconds']:.0f} s"
+    return [figure(f"memory taken by a load of {rows:,} rows", said["grown"] / MIB, "MiB", most / MIB, note)]
+
+
+def touched(arena: Arena) -> list[Line]:
+    """Leaves and branches used by one record, one row and one page, in the flights' number of rows and in ten times the arena's."""
+    lines = []
+    counts: dict[str, list[tuple[int, int]]] = {}
+    sizes = min(336_776, arena.rows), 10 * arena.rows
+    for rows in sizes:
+        with sopnb.open(arena.folder / f"{rows}.sop") as db:
+            store = db.load("t", pieces(rows, min(PIECE, arena.rows)), index=list(KEY))
+            keys = keys_of(trades(min(PIECE, arena.rows), seed=1).slice(0, 20))
+            for number, key in enumerate(keys):
+                for what, read in _reads(store, key, number * rows // len(keys)).items():
+                    before = db.info()
+                    read()
+                    after = db.info()
+                    used = tuple(after[name] - before[name] for name in ("leaves_used", "branches_used"))
+                    counts.setdefault(f"{what} of {rows:,} rows", []).append(used)  # type: ignore[arg-type]
+    for what, used in counts.items():
+        leaves, branches = (max(one[i] for one in used) for i in (0, 1))
+        lines.append(Line(f"used by {what}, at most", f"{leaves} leaves, {branches} branches"))
+    return lines
+
+
+def _reads(store: sopnb.Store, key: Any, position: int) -> dict[str, Callable[[], object]]:
+    return {
+        "a record": lambda: store[key],
+        "a row": lambda: store[:].row(position),
+        "a page of 100": lambda: store[:].rows(position, position + 100),
+        "a count": lambda: store[key:].count(),
+    }
+
+
+def bounded(arena: Arena) -> list[Line]:
+    """Bytes cached and descriptors open after reading all over a store that is larger than a small cache, in many blobs."""
+    handle = sopnb.HandleSettings(cache_bytes=8 * MIB, descriptors=8, maintenance="off")
+    with sopnb.open(arena.folder / "bounded.sop", handle=handle) as db:
+        store = db.load("t", arena.table, index=list(KEY))
+        for change in [change for change, _ in zip(arena.changes(), range(20), strict=False)]:
+            store.upsert(change)
+        before = _descriptors()
+        for key in arena.keys(20_000, seed=71):
+            store[key]
+        for part in store[:].iter_batches():
+            assert len(part)
+        runs, cached, opened = store.info()["runs"], db.info()["cache_bytes"], _descriptors()
+    return [
+        figure(f"cached after reads all over {arena.rows:,} rows", cached / MIB, "MiB", handle.cache_bytes / MIB),
+        figure(f"descriptors open meanwhile, {runs} runs", opened, "", before + handle.descriptors),
+    ]
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+
+
+WORKLOADS = {"memory": memory, "touched": touched, "bounded": bounded}
