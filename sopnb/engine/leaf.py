@@ -19,6 +19,7 @@ from sopnb.engine.branch import Shape
 from sopnb.engine.entries import Entries, Entry
 from sopnb.engine.record import DELETE
 from sopnb.errors import Corruption
+from sopnb.index import Keys
 from sopnb.schema import Schema
 
 _HIDDEN = (("_op", pa.int8()), ("_seq", pa.int64()), ("_delta", pa.int8()), ("_far", pa.binary()))
@@ -95,6 +96,8 @@ class Leaf:
         self._list: list[bytes] | None = None
         self._asked = 0
         self.used = 0
+        self.grown = False
+        """Whether it takes more than when it was weighed."""
 
     @property
     def nbytes(self) -> int:
@@ -117,13 +120,20 @@ class Leaf:
     def _key_at(self, row: int) -> bytes:
         return self._schema.encode_key([read(row) for read in self._key_cells])
 
+    def keys(self) -> Keys:
+        """Return the encoded keys, which it keeps."""
+        if self.entries._keys is None:
+            self.grown = True
+        return self.entries.keys(self._schema)
+
     def before(self, key: bytes) -> int:
         """Return how many rows lie before a key, which may be any bytes."""
         if self._list is None:
             self._asked += 1
             if self._asked < _LIST_AFTER:
                 return bisect_left(range(len(self.entries)), key, key=self._key_at)
-            self._list = self.entries.keys(self._schema).tolist()
+            self._list = self.keys().tolist()
+            self.grown = True
         return bisect_left(self._list, key)
 
     def find(self, key: bytes) -> int:

@@ -31,10 +31,12 @@ from sopnb.schema import Schema
 READ_AHEAD = 16
 """A scan reads up to this many neighbouring leaves at once."""
 SMALL = 65_536
-"""A run of no more entries keeps a set of its keys once it is asked often."""
+"""A run of no more entries keeps a set of its keys once it is asked often,"""
+_SMALL_ROW = 128
+"""unless its rows take more than this many bytes each: then reading all of them is dear."""
 _ASKED_OFTEN = 8
 LOOKS = 31
-"""A leaf is weighed again after this many uses (one less than a power of two)."""
+"""The cache hears of a leaf again after this many uses (one less than a power of two)."""
 
 
 class TreeRef(msgspec.Struct, array_like=True, frozen=True):
@@ -187,6 +189,7 @@ class Tree:
     def __init__(self, ref: TreeRef, lo: int, hi: int, schema: Schema, reader: TreeReader) -> None:
         self.ref, self.lo, self.hi, self._schema, self._reader = ref, lo, hi, schema, reader
         self.entries, self.delta = ref.entries, ref.delta
+        self._small = ref.entries <= SMALL and ref.size <= SMALL * _SMALL_ROW
         self._asked = 0
         self._set: Callable[[], _KeySet | None] = _no_set
         self._shelf = reader.shelves.shelf()
@@ -209,9 +212,13 @@ class Tree:
         else:
             self._reader.leaves += 1
         leaf.used += 1
-        if leaf.used & LOOKS == LOOKS:  # tell the cache now and then that it is in use, and how large it has become
-            self._reader.weigh(branch.extent(i), self._shape(branch, i), leaf)
+        if leaf.used & LOOKS == LOOKS:  # tell the cache now and then that it is in use
+            self._weigh(branch, i, leaf)
         return leaf
+
+    def _weigh(self, branch: Branch, i: int, leaf: Leaf) -> None:
+        leaf.grown = False
+        self._reader.weigh(branch.extent(i), self._shape(branch, i), leaf)
 
     def _shape(self, branch: Branch, i: int) -> Shape:
         """Return the shape of a leaf, its seq written out."""
@@ -236,7 +243,7 @@ class Tree:
         if held is not None:
             if key not in held.keys:
                 return None
-        elif self.entries <= SMALL and not self._may_hold(key):
+        elif self._small and not self._may_hold(key):
             return None
         entry: Entry | None = self._shelf.new.get(key)
         return entry if entry is not None else self._get(key)
@@ -262,6 +269,8 @@ class Tree:
             branch = self._below(branch, i)
         leaf = self._leaf(branch, i)
         at = leaf.find(key)
+        if leaf.grown:
+            self._weigh(branch, i, leaf)
         if at < 0:
             return None, False
         entry = leaf.entry(at)
@@ -276,6 +285,7 @@ class Tree:
         if self._asked >= _ASKED_OFTEN:
             held = self._key_set()
             self._set = weakref.ref(held)
+            self._asked = -self.entries  # if the cache does not keep it, it pays to make it again only after as many looks
             return key in held.keys
         return self.ref.first <= key <= self.ref.last
 
@@ -304,7 +314,9 @@ class Tree:
                 yield from self._find(self._below(branch, i), keys, start + a, start + b)
                 continue
             leaf = self._leaf(branch, i)
-            at, hit = leaf.entries.keys(self._schema).match(exact.slice(a, b))
+            at, hit = leaf.keys().match(exact.slice(a, b))
+            if leaf.grown:
+                self._weigh(branch, i, leaf)
             where = np.flatnonzero(hit)
             if len(where):
                 yield Group(where + (start + a), leaf.entries, at[where])
@@ -364,7 +376,10 @@ class Tree:
                 break
             branch = self._below(branch, i)
         leaf = self._leaf(branch, i)
-        return total + leaf.delta_before(leaf.before(key))
+        at = leaf.before(key)
+        if leaf.grown:
+            self._weigh(branch, i, leaf)
+        return total + leaf.delta_before(at)
 
     def narrow(self, lo: bytes, hi: bytes | None, below: Below) -> tuple[bytes, bytes | None]:
         """Narrow a range to one leaf."""
