@@ -8,6 +8,7 @@ from typing import overload
 
 import numpy as np
 
+from sopnb.engine import collect
 from sopnb.engine.layer import Layer
 from sopnb.engine.record import DELETE
 from sopnb.engine.state import State, StoreState
@@ -51,7 +52,10 @@ class Report(Sequence[Problem]):
 
 
 def check_database(state: State, blobs: Blobs, pins: Pins) -> Report:
-    """Read every layer of every store, and look at every blob: order, counts, separators, checksums, orphans, missing blobs."""
+    """Read every layer of every store, and look at every blob: order, counts, separators, checksums, orphans, missing blobs.
+
+    Of past states that are kept it only sees whether their blobs are there.
+    """
     problems = [problem for store in state.stores.values() for problem in _store(store)]
     return Report([*problems, *_blobs(state, blobs, pins)])
 
@@ -61,6 +65,10 @@ def _blobs(state: State, blobs: Blobs, pins: Pins) -> Iterator[Problem]:
     needed = {blob for store in state.by_id.values() for blob in store.blobs}
     for blob in sorted(needed - there.keys()):
         yield Problem("", f"blob {blob}", "it is missing")
+    tags = set(state.tags.values())
+    for blob in sorted(state.dropped.keys() - there.keys()):
+        if collect.needed(state.dropped[blob], state.horizon, tags, ()):
+            yield Problem("", f"blob {blob}", "it is missing, and past states that are kept need it")
     for blob in sorted(needed ^ state.live.keys()):
         yield Problem("", f"blob {blob}", "the list of live blobs and the stores disagree about it")
     for blob in sorted(there.keys() - state.live.keys() - state.dropped.keys()):
@@ -87,6 +95,7 @@ def _store(store: StoreState) -> Iterator[Problem]:
 def _layer(store: StoreState, layer: Layer) -> Iterator[Problem]:
     where = f"layer ({layer.lo}, {layer.hi}]"
     entries = delta = 0
+    first: bytes | None = None
     last: bytes | None = None
     for piece in layer.pieces(b"", None):
         part = piece.load()
@@ -94,6 +103,7 @@ def _layer(store: StoreState, layer: Layer) -> Iterator[Problem]:
         if not len(keys):
             yield Problem(store.name, where, "a leaf is empty")
             continue
+        first = keys[0] if first is None else first
         if keys[0] != piece.first:
             yield Problem(store.name, where, f"a separator says {piece.first!r}, its leaf begins with {keys[0]!r}")
         out_of_order = (keys.array[1:] <= keys.array[:-1]).any() or (last is not None and keys[0] <= last)
@@ -105,8 +115,26 @@ def _layer(store: StoreState, layer: Layer) -> Iterator[Problem]:
             yield Problem(store.name, where, "a deletion adds to the count")
         if part.far is not None:
             store.reader.far.resolved(part, store.schema)
-        entries, delta, last = entries + len(part), delta + int(np.sum(part.deltas, dtype=np.int64)), keys[len(keys) - 1]
+        added = int(np.sum(part.deltas, dtype=np.int64))
+        if piece.leaf is not None:
+            child = piece.leaf[1].child(piece.leaf[2])
+            if (child.entries, child.delta) != (len(part), added):
+                said = f"its branch says {child.entries} that add {child.delta}"
+                yield Problem(store.name, where, f"the leaf at {keys[0]!r} holds {len(part)} entries that add {added}; {said}")
+        entries, delta, last = entries + len(part), delta + added, keys[len(keys) - 1]
     if delta != layer.delta or (isinstance(layer, Tree) and entries != layer.entries):
         yield Problem(store.name, where, f"{entries} entries add {delta}; the root says {layer.entries} add {layer.delta}")
-    if isinstance(layer, Tree) and last is not None and layer.span != (layer.ref.first, last):
-        yield Problem(store.name, where, f"its last key is {last!r}; the root says {layer.span[1]!r}")
+    if isinstance(layer, Tree):
+        yield from _branches(store, layer, where)
+    if isinstance(layer, Tree) and last is not None and layer.span != (first, last):
+        yield Problem(store.name, where, f"its keys go from {first!r} to {last!r}; the root says {layer.span}")
+
+
+def _branches(store: StoreState, tree: Tree, where: str) -> Iterator[Problem]:
+    for branch, i, child in tree.inner():
+        said = branch.child(i)
+        if said.key != child.keys[0]:
+            yield Problem(store.name, where, f"a separator says {said.key!r}, its branch begins with {child.keys[0]!r}")
+        if (said.entries, said.delta) != (sum(child.entries), child.deltas_before[-1]):
+            real = f"holds {sum(child.entries)} entries that add {child.deltas_before[-1]}"
+            yield Problem(store.name, where, f"the branch at {said.key!r} {real}; the one above says {said.entries} that add {said.delta}")

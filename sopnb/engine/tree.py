@@ -343,6 +343,14 @@ class Tree:
             else:
                 yield branch, i, after
 
+    def inner(self, above: Branch | None = None) -> Iterator[tuple[Branch, int, Branch]]:
+        """Yield (branch, number of a child in it, that child) for all children that are branches themselves."""
+        branch = self._root if above is None else above
+        for i in range(len(branch)) if branch.level else ():
+            child = self._below(branch, i)
+            yield branch, i, child
+            yield from self.inner(child)
+
     def pieces(self, lo: bytes, hi: bytes | None, *, reverse: bool = False) -> Iterator[Piece]:
         """Yield the leaves that reach into a range, reading ahead more and more."""
         ahead = 1
