@@ -49,10 +49,13 @@ class Plan:
         return sum(layer.entries for layer in self.layers)
 
 
-def whole(store: StoreState, live: Mapping[str, Live]) -> Plan | None:
-    """Return the plan that leaves one layer at most, and of no blob less than half; None if there is nothing to do."""
-    parts = store.parts
-    one = len(parts) == 1 and not store.tail.operations and parts[0] in store.trees and not _sparse_tree(parts[0])
+def whole(store: StoreState, live: Mapping[str, Live], *, tail: bool = True) -> Plan | None:
+    """Return the plan that leaves one layer at most, and of no blob less than half; None if there is nothing to do.
+
+    Without the ``tail`` a large commit meanwhile does not disturb it.
+    """
+    parts = store.parts if tail else store.layers
+    one = len(parts) == 1 and not (tail and store.tail.operations) and parts[0] in store.trees and not _sparse_tree(parts[0])
     if not parts or (one and not stale(store, live)):
         return None
     return Plan(store, parts, bottom=True)
@@ -154,7 +157,7 @@ def validation(plan: Plan) -> Callable[[Sequence[Past]], None]:
 
     def validate(since: Sequence[Past]) -> None:
         for past in since:
-            if any(fold.store == plan.store.id for fold in past.payload.folds):
+            if any(fold.store == plan.store.id and fold.lo < plan.hi and fold.hi > plan.lo for fold in past.payload.folds):
                 raise Conflict("its layers were folded by another", store=plan.store.name, seq=past.seq)
             if sealing and any(change.store == plan.store.id and change.run is not None for change in past.payload.changes):
                 raise Conflict("its tail was sealed by a large commit", store=plan.store.name, seq=past.seq)

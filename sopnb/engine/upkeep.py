@@ -14,11 +14,13 @@ from sopnb.engine.fold import Plan
 from sopnb.engine.record import Collect, Payload
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.tree import TreeReader, TreeRef
-from sopnb.errors import Closed, CommitUnknown, Conflict, InvalidInput, StoreNotFound
+from sopnb.errors import Closed, CommitUnknown, Conflict, InvalidInput, StoreNotFound, Timeout
 from sopnb.protocols import Backend
 from sopnb.schema import Schema
-from sopnb.settings import DatabaseSettings
+from sopnb.settings import DatabaseSettings, HandleSettings
 
+LOSSES = 3
+"""After so many times that others were quicker, a fold leaves out the tail, which writers may seal."""
 TAILS = 4
 """All tails together may take so many times what one may."""
 
@@ -31,6 +33,7 @@ class Host(Protocol):
 
     backend: Backend
     settings: DatabaseSettings
+    handle: HandleSettings
     reader: TreeReader
 
     @property
@@ -144,17 +147,26 @@ class Upkeep:
 
     def _fold_whole(self, name: str) -> tuple[int, int]:
         before: int | None = None
-        rounds = 0
+        rounds = losses = 0
+        clock, limit = self._engine.backend.clock, self._engine.handle.run_seconds
+        deadline = clock.monotonic() + limit
         while True:
             state = self._engine.state()
             if name not in state.names:
                 return before or 0, 0
             store = state.store(state.names[name])
             before = len(store.parts) if before is None else before
-            plan = fold.whole(store, state.live) if rounds < 2 else None  # only after the first one it shows what is left of old blobs
+            plan = None
+            if rounds < 2:  # only after the first one it shows what is left of old blobs
+                plan = fold.whole(store, state.live, tail=losses < LOSSES)
             if plan is None:
                 return before, len(store.parts)
-            rounds += self._try(plan)
+            if self._try(plan):
+                rounds += 1
+            else:
+                losses += 1
+                if clock.monotonic() > deadline:
+                    raise Timeout(f"other folds of store {name!r} to let this one through", waited=limit)
 
     def _fold(self, plan: Plan) -> None:
         engine = self._engine
