@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sopnb.engine.catalogue import Catalogue
 from sopnb.engine.engine import Engine
 from sopnb.engine.work import Work
 from sopnb.errors import Conflict, InvalidInput, InvalidState, ReadOnly, StoreExists, StoreNotFound
@@ -214,3 +217,16 @@ def test_a_finished_or_reading_transaction_refuses_what_it_cannot_do(engine: Eng
             use(done)
     with pytest.raises(InvalidInput):
         engine.begin().tag("", 1)
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 200), st.none() | st.text(max_size=2), max_size=6), max_size=8))
+def test_a_catalogue_is_a_dict_that_remembers_what_it_was(changes: list[dict[int, str | None]]) -> None:
+    made: list[tuple[Catalogue[str], dict[int, str]]] = [(Catalogue(), {})]
+    for change in changes:
+        before, model = made[-1]
+        after = {id: value for id, value in {**model, **change}.items() if value is not None}
+        made.append((before.replaced(change), after))
+    for catalogue, model in made:
+        assert dict(catalogue) == model
+        assert (len(catalogue), sorted(catalogue)) == (len(model), sorted(model))
+        assert [id in catalogue for id in range(201)] == [id in model for id in range(201)]

@@ -295,37 +295,42 @@ def test_a_fold_disturbs_no_transaction(engine: Engine, other: Engine) -> None:
     assert engine.commit(work)
 
 
-def test_a_large_change_is_compared_outside_the_turn(engine: Engine, other: Engine, monkeypatch: Any) -> None:
-    """And once more within it if others keep committing large ones."""
-    inside = []
+class Turn:
+    """A turn that says whether somebody is in it."""
+
+    def __init__(self, inner: Any, depth: list[int]) -> None:
+        self._inner, self._depth = inner, depth
+
+    def __enter__(self) -> None:
+        self._inner.__enter__()
+        self._depth[0] += 1
+
+    def __exit__(self, *told: Any) -> None:
+        self._depth[0] -= 1
+        self._inner.__exit__(*told)
+
+
+@pytest.mark.parametrize("more", [0, 2, 9])
+def test_large_changes_are_compared_outside_the_turn_but_not_for_ever(engine: Engine, other: Engine, monkeypatch: Any, more: int) -> None:
+    """While it compares one, another may be quicker with the next; after three losses it keeps the turn until it is through."""
+    inside: list[bool] = []
     depth = [0]
     turn = engine.backend.registry.turn
-
-    class Turn:
-        def __init__(self, inner: Any) -> None:
-            self._inner = inner
-
-        def __enter__(self) -> None:
-            self._inner.__enter__()
-            depth[0] += 1
-
-        def __exit__(self, *told: Any) -> None:
-            depth[0] -= 1
-            self._inner.__exit__(*told)
-
-    monkeypatch.setattr(engine.backend.registry, "turn", lambda timeout: Turn(turn(timeout)))
+    monkeypatch.setattr(engine.backend.registry, "turn", lambda timeout: Turn(turn(timeout), depth))
     against_run = conflict._against_run
 
     def watched(*args: Any, **kwargs: Any) -> None:
         inside.append(depth[0] > 0)
         against_run(*args, **kwargs)
+        if not inside[-1] and len(inside) <= more:
+            commit(other, {100 + len(inside): "more"})
 
     monkeypatch.setattr(conflict, "_against_run", watched)
     work = engine.begin()
     work.store("s").put("upsert", (30, "mine"))
-    commit(other, {k: "run" for k in range(100, 120)})
+    commit(other, {k: "run" for k in range(200, 220)})
     assert engine.commit(work)
-    assert inside == [False]
+    assert inside == [False] * min(more + 1, 3) + [True] * (more >= 3)
 
 
 def test_what_came_after_a_trimmed_snapshot_is_a_conflict(cluster: Cluster, engine: Engine) -> None:
