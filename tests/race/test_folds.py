@@ -77,7 +77,7 @@ def test_an_explicit_fold_ends_although_large_commits_seal_the_tail_each_time(cl
     cluster.registry.first = seal
     folder.upkeep.fold()
     cluster.registry.first = None
-    assert sealed < 10
+    assert sealed < 30
     assert contents(cluster.open()) == {**dict.fromkeys(range(12), f"c{sealed}"), 1: f"d{sealed}"}
 
 
