@@ -1,4 +1,4 @@
-"""How databases, stores, selections and answers look: as HTML in a notebook, as fixed text elsewhere.
+"""How databases, stores, selections and logs look: as HTML in a notebook, as fixed text elsewhere.
 
 An object says what is to be seen of it as a ``Panel``; ``html`` and ``text`` draw panels. Invariants: the same data gives the same
 characters (no path, time, byte size or address); drawing never raises; it reads the first few records by their positions, so a
@@ -11,7 +11,7 @@ from __future__ import annotations
 import html as escaping
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
@@ -21,7 +21,6 @@ import pyarrow as pa
 from sopnb.engine import far
 from sopnb.engine.entries import Entries
 from sopnb.engine.layers import Stack
-from sopnb.errors import SopError
 from sopnb.index import IndexSpecification
 from sopnb.schema import Schema, is_document
 from sopnb.values import UNITS, zone
@@ -64,7 +63,7 @@ class Column:
 class Panel:
     """What is to be seen of an object: a title, some facts, and a table of texts, in which None is null.
 
-    ``note`` stands below the table; ``plain`` replaces the whole text form, for objects with a form of their own.
+    ``note`` stands below the table.
     """
 
     kind: str
@@ -73,7 +72,6 @@ class Panel:
     columns: tuple[Column, ...] = ()
     rows: tuple[tuple[str | None, ...], ...] = ()
     note: str = ""
-    plain: str = field(default="", kw_only=True)
 
 
 class Shown(Protocol):
@@ -90,15 +88,12 @@ def html(shown: Shown) -> str:
 
 def text(shown: Shown) -> str:
     """Return an object as lines of text, at most 100 characters wide."""
-    panel = _panel_of(shown)
-    return panel.plain or _text(panel)
+    return _text(_panel_of(shown))
 
 
 def _panel_of(shown: Shown) -> Panel:
     try:
         return shown._panel()
-    except SopError as error:
-        return Panel(type(shown).__name__, facts=(_cannot(error),))
     except Exception as error:  # a representation never raises, whatever is broken
         return Panel(type(shown).__name__, facts=(_cannot(error),))
 
@@ -110,11 +105,11 @@ def _cannot(error: Exception) -> str:
 # -- what there is to see -----------------------------------------------------------------------------------------------------
 
 
-def store_panel(name: str, schema: Schema, stack: Stack, *, note: str = "") -> Panel:
+def store_panel(name: str, schema: Schema, stack: Stack) -> Panel:
     """Return the panel of a whole store."""
     columns = f"{len(schema.arrow)} columns" if len(schema.arrow) != 1 else "1 column"
     facts = (_records(stack.rows), columns, f"{'' if schema.unique else 'not unique, '}index {indexed(schema.specification)}")
-    return _table("Store", name, facts, schema, stack, note=note)
+    return _table("Store", name, facts, schema, stack)
 
 
 def selection_panel(
@@ -139,7 +134,7 @@ def selection_panel(
     return _table("Selection", name, said, schema, stack, lo=lo, hi=hi, columns=columns, reverse=reverse, passes=passes)
 
 
-def database_panel(seq: int, stores: Mapping[str, tuple[int, Schema]], tags: Mapping[str, int] | None = None, *, note: str = "") -> Panel:
+def database_panel(seq: int, stores: Mapping[str, tuple[int, Schema]], tags: Mapping[str, int] | None = None) -> Panel:
     """Return the panel of a database: ``stores`` gives (rows, schema) by name."""
     facts = [f"{len(stores)} stores" if len(stores) != 1 else "1 store", f"commit {seq}"]
     if tags:
@@ -150,18 +145,7 @@ def database_panel(seq: int, stores: Mapping[str, tuple[int, Schema]], tags: Map
         for name, (count, schema) in sorted(stores.items())[:MOST_LINES]
     )
     more = len(stores) - len(rows)
-    return Panel("Database", "", tuple(facts), columns if rows else (), rows, note or (f"{more:,} more" if more else ""))
-
-
-def counts_panel(counts: Any) -> Panel:
-    """Return the panel of what a write did."""
-    told = [f"{getattr(counts, name):,} {name}" for name in ("inserted", "updated", "unchanged", "deleted", "missing")]
-    facts = [fact for fact in told if not fact.startswith("0 ")] or ["nothing changed"]
-    if counts.rejected is not None:
-        facts.append(f"{len(counts.rejected):,} rejected")
-    if counts.seq:
-        facts.append(f"commit {counts.seq}")
-    return Panel("Counts", "", tuple(facts), plain=repr(counts))
+    return Panel("Database", "", tuple(facts), columns if rows else (), rows, f"{more:,} more" if more else "")
 
 
 def indexed(specification: IndexSpecification) -> str:
@@ -208,7 +192,6 @@ def _table(
     columns: Sequence[str] | None = None,
     reverse: bool = False,
     passes: Passes | None = None,
-    note: str = "",
 ) -> Panel:
     """Return a panel with the first records; the key columns stand first where no columns are chosen."""
     names = list(columns) if columns is not None else [*schema.key_names, *(n for n in schema.arrow.names if n not in schema.key_names)]
@@ -217,9 +200,9 @@ def _table(
         rows, more = _first(stack, schema, lo, hi, shown, reverse, passes)
     except Exception as error:
         return Panel(kind, name, (*facts, f"records {_cannot(error)}"))
-    notes = [note, f"{more:,} more" if more else "", f"{len(names) - len(shown)} more columns" if len(names) > len(shown) else ""]
+    notes = [f"{more:,} more" if more else "", f"{len(names) - len(shown)} more columns" if len(names) > len(shown) else ""]
     if passes is not None:
-        notes.insert(1, "the first that pass" if rows else "none of the first passes")
+        notes.insert(0, "the first that pass" if rows else "none of the first passes")
     return Panel(kind, name, facts, tuple(_column(schema, n) for n in shown), tuple(rows), ", ".join(filter(None, notes)))
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+import sopnb
 from sopnb import display
-from sopnb.engine.counts import Counts
 from sopnb.engine.engine import Engine
 from sopnb.engine.layers import Stack
 from sopnb.engine.state import StoreState
@@ -267,16 +270,6 @@ def test_a_database_lists_its_stores_and_tags(engine: Engine) -> None:
     assert "author ↑, written ↓" in display.html(seen)
 
 
-def test_an_answer_tells_what_happened() -> None:
-    counts = Counts(inserted=3, updated=10_000, seq=7)
-    seen = Seen(lambda: display.counts_panel(counts))
-    assert display.text(seen) == repr(counts)
-    assert "3 inserted" in display.html(seen)
-    assert "10,000 updated" in display.html(seen)
-    assert "deleted" not in display.html(seen)
-    assert display.counts_panel(Counts()).facts == ("nothing changed",)
-
-
 def test_a_representation_never_raises(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> display.Panel:
         raise OSError("/a/path")
@@ -299,3 +292,47 @@ def test_times_beyond_the_calendar_are_numbers(engine: Engine) -> None:
     work.create("far", schema).write("insert", pa.table({"n": [1], "s": pa.array([2**60], pa.timestamp("s"))}))
     engine.commit(work)
     assert _panel(engine.state().stores["far"])._panel().rows[0] == ("1", str(2**60))
+
+
+def test_what_a_notebook_shows_depends_on_the_data_alone(tmp_path: Path) -> None:
+    shown = []
+    for name in ("a.sop", "b.sop"):
+        with sopnb.open(tmp_path / name) as db:
+            notes = db.create("notes", schema={"author": "string", "stars": "int64"}, index="author")
+            notes.insert([{"author": author, "stars": stars} for stars, author in enumerate("abcdefgh")])
+            db.tag("first")
+            things: list[Any] = [db, notes, notes["b":], notes["b":].reverse(), notes.select("stars"), db.log(), db.at(tag="first")]
+            things += [notes.prefix("b"), notes.where(pc.field("stars") > 2), notes.range("b", "d", closed="both")]
+            shown.append([(repr(thing), thing._repr_html_()) for thing in things])
+            assert not any(str(tmp_path) in text for texts in shown[-1] for text in texts)
+            assert db.check().ok
+    assert shown[0] == shown[1]
+    assert "7 records" in shown[0][2][0]
+    assert "1 record" in shown[0][7][0]
+
+
+def test_what_is_closed_or_dropped_is_still_shown(tmp_path: Path) -> None:
+    db = sopnb.open(tmp_path / "a.sop")
+    notes = db.create("notes", schema={"author": "string"}, index="author")
+    selection, past, log = notes[:], db.at(), db.log()
+    db.drop("notes")
+    assert repr(notes) == "Store: cannot be shown now (StoreNotFound)"
+    assert "cannot be shown" in selection._repr_html_()
+    past.close()
+    db.close()
+    for thing in (db, notes, selection, past, log):
+        assert repr(thing)
+        assert thing._repr_html_().startswith('<div class="sopnb">')
+
+
+def test_a_look_inside_a_transaction_shows_its_own_changes_and_counts_as_no_read(tmp_path: Path) -> None:
+    with sopnb.open(tmp_path / "a.sop") as db:
+        notes = db.create("notes", schema={"author": "string"}, index="author")
+        with db.transaction() as tx:
+            tx["notes"].insert({"author": "ada"})
+            assert "1 record;" in repr(tx["notes"])
+            assert "0 records;" in repr(notes)
+            with ThreadPoolExecutor() as others:
+                others.submit(lambda: notes.insert({"author": "bob"})).result()
+        assert "2 records;" in repr(notes)
+        assert db.check().ok

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import sopnb
@@ -37,6 +39,14 @@ def test_no_module_runs_what_it_reads() -> None:
         assert not _imported(path) & {"pickle", "marshal", "shelve", "dill", "cloudpickle"}, path
         calls = {node.func.id for node in ast.walk(_tree(path)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
         assert not calls & {"eval", "exec", "compile"}, path
+
+
+def test_the_layers_that_are_explained_are_those_that_are_checked() -> None:
+    root = PACKAGE.parent
+    contracts = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    drawing = (root / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Layers")[2].split("```")[1]
+    assert [re.split(r"  +", line)[0] for line in drawing.strip().splitlines()] == layers
 
 
 def _tree(path: Path) -> ast.Module:
