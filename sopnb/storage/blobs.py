@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sopnb.errors import Corruption, InvalidInput
+from sopnb.errors import Corruption, InvalidInput, ReadOnly
 from sopnb.protocols import Clock
 from sopnb.storage.files import Files, Forkable, register_at_fork
 
@@ -24,8 +24,9 @@ _DRAFT = ".tmp"
 class LocalBlobs(Forkable):
     """The ``Blobs`` protocol over the folder of a database. ``descriptors`` is the most that stay open between reads."""
 
-    def __init__(self, folder: Path, *, files: Files, clock: Clock, descriptors: int = 64) -> None:
-        self._folder, self._files, self._clock, self._most = folder / "blobs", files, clock, descriptors
+    def __init__(self, folder: Path, *, files: Files, clock: Clock, descriptors: int = 64, writable: bool = True) -> None:
+        self._folder, self._files, self._clock = folder / "blobs", files, clock
+        self._most, self._writable = descriptors, writable
         self._mutex = threading.Lock()
         self._open: OrderedDict[str, int] = OrderedDict()
         self._users: dict[int, int] = {}
@@ -41,6 +42,7 @@ class LocalBlobs(Forkable):
 
     def put(self, name: str, chunks: Iterable[bytes]) -> int:
         """Write a blob, durable with its name before this returns."""
+        self._must_write()
         path = self._path(name)
         if name.endswith(_DRAFT):
             raise InvalidInput(f"{name!r} is no name of a blob")
@@ -82,6 +84,7 @@ class LocalBlobs(Forkable):
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove blobs. Their names are not synced: one that comes back after a power cut is listed, and removed again."""
+        self._must_write()
         for name in names:
             path = self._path(name)
             with self._mutex:
@@ -106,6 +109,10 @@ class LocalBlobs(Forkable):
             self._open.clear()
         for fd in unused:
             self._files.close(fd)
+
+    def _must_write(self) -> None:
+        if not self._writable:
+            raise ReadOnly('the database was opened with mode="r"; open it with mode="a" to write')
 
     def _path(self, name: str) -> Path:
         if not name or "/" in name or name.startswith("."):

@@ -27,7 +27,7 @@ from sopnb.storage.files import Files, Forkable, register_at_fork
 from sopnb.storage.folder import Description, segments
 from sopnb.storage.head import HeadFile, Seen
 from sopnb.storage.index import PlaceIndex
-from sopnb.storage.lock import FileLock
+from sopnb.storage.lock import PATIENCE, FileLock
 from sopnb.storage.log import ALIGNMENT, Entry, HeadState, LogFormat, Place, Position, boot_key
 from sopnb.storage.recovery import examine, rewrite
 
@@ -191,17 +191,14 @@ class LocalRegistry(Forkable):
         if best is not None and best.seq == after:
             return best
         there = self._segments.run(end.position.segment)
-        if best is not None and best.position.segment < there[0]:
-            best = None
+        known = [place for place in (best, self._checkpoints.newest(after)) if place is not None and place.position.segment >= there[0]]
+        best = max(known, key=lambda place: place.seq, default=None)
         for number in reversed(there):
-            if best is not None and best.position.segment >= number:
+            if best is not None and (best.seq == after or best.position.segment >= number):
                 break
             first = self._segments.first(number)
             if first is not None and first.seq <= after:
                 best = first
-        mark = self._checkpoints.newest(after)
-        if mark is not None and mark.position.segment >= there[0] and (best is None or mark.seq > best.seq):
-            best = mark
         if best is None and there[0] == 1:
             best = self._format.genesis
         if best is None:
@@ -241,12 +238,13 @@ class LocalRegistry(Forkable):
             self._newest = place
 
     def _place(self, seq: int, end: Place) -> Place:
+        """Return the log's end just after commit ``seq``."""
+        for known in (self._index.before(seq), self._checkpoints.newest(seq)):
+            if known is not None and known.seq == seq:
+                return known
         while True:
             try:
-                place = self._start(seq, end)
-                if place.seq == seq:
-                    return place
-                return next(entry.end for entry in self._entries(seq, end) if entry.end.seq == seq)
+                return next(entry.end for entry in self._entries(seq - 1, end) if entry.end.seq == seq)
             except FileNotFoundError as missing:
                 self._forget(missing)
 
@@ -283,13 +281,15 @@ class LocalRegistry(Forkable):
     def enter(self, timeout: float) -> int:
         """Begin a turn; return what ``leave`` is to be told. For ``turn``."""
         self._must_write()
-        mutex = self._mutex
-        left = timeout
-        if not mutex.acquire(blocking=False):
-            started = self._clock.monotonic()
-            if not mutex.acquire(timeout=min(max(0.0, timeout), threading.TIMEOUT_MAX)):
+        mutex, left = self._mutex, timeout
+        while not mutex.acquire(blocking=False):
+            if left <= 0:
                 raise Timeout("the turn to commit", waited=timeout, holder="another thread of this process")
-            left = timeout - (self._clock.monotonic() - started)
+            started = self._clock.monotonic()
+            if mutex.acquire(timeout=min(left, PATIENCE)):
+                left -= self._clock.monotonic() - started
+                break
+            left -= PATIENCE
         try:
             if not self._depth:
                 self._lock.acquire(left)

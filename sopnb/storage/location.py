@@ -59,7 +59,7 @@ def open_backend(
     writable = mode == "a"
     backend = Backend(
         registry=LocalRegistry(folder, found, files=files, clock=clock, handle=handle, writable=writable),
-        blobs=LocalBlobs(folder, files=files, clock=clock, descriptors=handle.descriptors),
+        blobs=LocalBlobs(folder, files=files, clock=clock, descriptors=handle.descriptors, writable=writable),
         pins=LocalPins(folder, files=files, clock=clock, writable=writable),
         clock=clock,
         name=folder.name,

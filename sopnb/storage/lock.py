@@ -15,6 +15,9 @@ from pathlib import Path
 from sopnb.errors import StorageError, Timeout
 from sopnb.storage.files import Files, Forkable, register_at_fork
 
+PATIENCE = 0.5
+"""Seconds that a thread waits at a stretch: an interrupt that came just before the wait began is heeded after it."""
+
 
 class FileLock(Forkable):
     """A lock, exclusive or ``shared``; a shared one needs no right to write. Its user sees to it that one thread at a time calls."""
@@ -122,7 +125,9 @@ class _Helper(threading.Thread):
 
     def wait(self, timeout: float) -> bool:
         """Return whether the lock was got in time."""
-        self._done.wait(min(timeout, threading.TIMEOUT_MAX))
+        left = timeout
+        while not self._done.wait(min(left, PATIENCE)) and left > PATIENCE:
+            left -= PATIENCE
         return self._got
 
     def give_up(self) -> bool:

@@ -30,7 +30,7 @@ _HEAD_MAGIC = b"SOPH"
 _HEADER = struct.Struct("<4sHHQ16sQQ8sqQQQQQQQ")
 _HEAD = struct.Struct("<4sHH16sQQQQQq")
 _SUM = struct.Struct("<Q")
-_HEADER_BYTES = _HEADER.size + _SUM.size
+HEADER_BYTES = _HEADER.size + _SUM.size
 POISON_AT = _HEAD.size + _SUM.size
 HEAD_BYTES = POISON_AT + 1
 CLEAN, POISON = b"\0", b"\1"
@@ -98,7 +98,7 @@ class LogFormat:
 
     def length(self, size: int) -> int:
         """Return how long the record of a payload of ``size`` bytes is."""
-        length = _HEADER_BYTES + size + _SUM.size
+        length = HEADER_BYTES + size + _SUM.size
         return length + -length % self.alignment
 
     # -- records --------------------------------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ class LogFormat:
                 _MAGIC, VERSION, 0, length, self.uuid, epoch, seq, id, time, segment, offset, *after.position,
                 previous, size, self._zeros(payload, size, offset, length),
             )  # fmt: skip
-            body = b"".join((header, _SUM.pack(self.checksum(header)), payload, bytes(length - _HEADER_BYTES - size - _SUM.size)))
+            body = b"".join((header, _SUM.pack(self.checksum(header)), payload, bytes(length - HEADER_BYTES - size - _SUM.size)))
             previous = self.checksum(body)
             parts.append(body)
             parts.append(_SUM.pack(previous))
@@ -130,7 +130,7 @@ class LogFormat:
 
     def header(self, data: bytes, at: int, position: Position) -> Header | None:
         """Return the header at ``data[at:]``, which was read at ``position``; None if it is not whole or not meant for there."""
-        if data[at : at + 4] != _MAGIC or len(data) - at < _HEADER_BYTES:
+        if data[at : at + 4] != _MAGIC or len(data) - at < HEADER_BYTES:
             return None
         fields = _HEADER.unpack_from(data, at)
         _, version, _, length, uuid, epoch, seq, id, time, segment, offset, durable_segment, durable_offset, previous, size, zeros = fields
@@ -152,7 +152,7 @@ class LogFormat:
         (hash,) = _SUM.unpack_from(data, closing)
         if hash != self.checksum(memoryview(data)[at:closing]):
             return None
-        payload = data[at + _HEADER_BYTES : at + _HEADER_BYTES + header.size]
+        payload = data[at + HEADER_BYTES : at + HEADER_BYTES + header.size]
         commit = Commit(header.epoch, header.seq, header.id, header.time, payload)
         end = Place(Position(position.segment, position.offset + header.length), header.seq, hash, header.time)
         return header, Entry(commit, position, end)
@@ -164,11 +164,11 @@ class LogFormat:
         whole record does not: in a sector's share of it, or at its end. Bytes of which neither is true were whole once.
         """
         offset = position.offset
-        if _blank(data[:_HEADER_BYTES]):
+        if _blank(data[:HEADER_BYTES]):
             return True
         header = self.header(data, 0, position)
         if header is None:
-            return _blank(data[_HEADER.size : _HEADER_BYTES]) or _blank_sectors(data, offset, _HEADER_BYTES) > 0
+            return _blank(data[_HEADER.size : HEADER_BYTES]) or _blank_sectors(data, offset, HEADER_BYTES) > 0
         if header.length > len(data):
             return False
         if self.decode(data, 0, position) is not None:
@@ -192,10 +192,10 @@ class LogFormat:
 
         The header and the closing checksum leave no share of theirs blank, so it takes a sector of zeros in what lies between.
         """
-        between = length - _HEADER_BYTES - _SUM.size
+        between = length - HEADER_BYTES - _SUM.size
         if between < SECTOR or (between == size and bytes(SECTOR) not in payload):
             return 0
-        data = b"".join((b"\1" * _HEADER_BYTES, payload, bytes(between - size), b"\1" * _SUM.size))
+        data = b"".join((b"\1" * HEADER_BYTES, payload, bytes(between - size), b"\1" * _SUM.size))
         return _blank_sectors(data, offset, length)
 
     # -- the head file --------------------------------------------------------------------------------------------------------

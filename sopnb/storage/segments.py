@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sopnb.protocols import Clock
 from sopnb.storage.files import Files
-from sopnb.storage.log import SECTOR, Entry, LogFormat, Place, Position
+from sopnb.storage.log import HEADER_BYTES, SECTOR, Entry, LogFormat, Place, Position
 
 _SUFFIX = ".segment"
 _DRAFT = ".tmp"
@@ -158,7 +158,7 @@ class Segments:
             return None
         try:
             position = Position(number, 0)
-            header = self.format.header(self.files.pread(fd, _CHUNK, 0), 0, position)
+            header = self.format.header(self.files.pread(fd, HEADER_BYTES, 0), 0, position)
         finally:
             self.files.close(fd)
         return None if header is None else Place(position, header.seq - 1, header.previous, 0)

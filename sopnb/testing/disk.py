@@ -108,7 +108,7 @@ class File:
         for sector, versions in sorted(self.pending.items()):
             outcomes = list(dict.fromkeys(versions))
             if not self.synced:
-                outcomes += [old[:TEAR] + new[TEAR:] for old, new in itertools.pairwise(outcomes)]
+                outcomes[1:1] = [old[:TEAR] + new[TEAR:] for old, new in itertools.pairwise(outcomes)]
             new = outcomes[choose(len(outcomes))] if len(outcomes) > 1 else outcomes[0]
             start = sector * SECTOR
             disk[start : start + SECTOR] = new[: max(0, len(disk) - start)]

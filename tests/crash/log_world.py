@@ -250,15 +250,15 @@ def outcomes(world: World, limit: int, seed: int) -> Iterator[World]:
 
 
 class Trap:
-    """A hook that lets the n-th changing operation (of this name) fail."""
+    """A hook that lets the n-th changing operation (of this name, on such a path) fail."""
 
-    def __init__(self, number: int, fault: Fault, name: str | None = None) -> None:
-        self.left, self.fault, self.name = number, fault, name
+    def __init__(self, number: int, fault: Fault, name: str | None = None, path: str = "") -> None:
+        self.left, self.fault, self.name, self.path = number, fault, name, path
         self.step: Step | None = None
 
     def __call__(self, step: Step) -> Fault | None:
         """Count down, and fail at the end."""
-        if step.changes and self.name in (None, step.name):
+        if step.changes and self.name in (None, step.name) and self.path in step.path.name:
             self.left -= 1
             if not self.left:
                 self.step = step

@@ -122,3 +122,21 @@ def test_a_forked_child_reads_through_descriptors_of_its_own(tmp_path: Path) -> 
         os._exit(0 if before == 0 and blobs.read("owner-01", [(1, 2)]) == [b"bc"] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert blobs.read("owner-01", [(0, 3)]) == [b"abc"]
+
+
+def test_what_a_killed_writer_left_is_listed_under_its_owner_and_can_be_deleted(tmp_path: Path) -> None:
+    blobs = _blobs(tmp_path)
+    blobs.put("other-01", [b"x"])
+    child = os.fork()
+    if not child:
+        blobs.put("owner-01", (_die() if i else b"half" for i in range(2)))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    ((left, size),) = blobs.names("owner")
+    assert left.startswith("owner-01.")
+    assert size == 4
+    blobs.delete([left])
+    assert list(blobs.names()) == [("other-01", 1)]
+
+
+def _die() -> bytes:
+    os._exit(9)

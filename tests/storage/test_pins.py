@@ -86,3 +86,69 @@ def test_a_file_without_an_owner_is_removed(tmp_path: Path) -> None:
     (tmp_path / "pins" / ("a" * 16)).write_text("00000000000000000001")
     assert list(_pins(tmp_path).held()) == []
     assert list((tmp_path / "pins").iterdir()) == []
+
+
+class _Torn(Files):
+    """Files that read a pin's first half as it was before."""
+
+    def pread(self, fd: int, size: int, offset: int) -> bytes:
+        data = super().pread(fd, size, offset)
+        return b"00000000000000000008" + data[20:]
+
+
+def test_a_pin_read_while_it_is_written_keeps_everything(tmp_path: Path) -> None:
+    mine = _pins(tmp_path)
+    mine.pin(9)
+    assert list(LocalPins(tmp_path, files=_Torn(), clock=SystemClock()).held()) == [Pin(mine.owner, 0)]
+
+
+class _Looking(Files):
+    """Files that let somebody look at the pins before each step of making one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.others = _pins(folder)
+        self.left = 2
+
+    def _look(self) -> None:
+        if self.left:
+            self.left -= 1
+            self.others.held()
+
+    def flock(self, fd: int, exclusive: bool = True, block: bool = False) -> bool:
+        self._look()
+        return super().flock(fd, exclusive, block)
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._look()
+        super().rename(source, target)
+
+
+def test_a_pin_taken_for_dead_while_it_is_made_is_made_again(tmp_path: Path) -> None:
+    mine = LocalPins(tmp_path, files=_Looking(tmp_path), clock=SystemClock())
+    mine.pin(4)
+    assert list(_pins(tmp_path).held()) == [Pin(mine.owner, 4)]
+    assert [p.name for p in (tmp_path / "pins").iterdir()] == [mine.owner]
+
+
+def test_a_look_at_a_dead_pin_locks_it_for_nobody(tmp_path: Path) -> None:
+    """Two look at once, and one of them forks in between: a dead pin is not taken for living afterwards."""
+    (tmp_path / "pins").mkdir()
+    dead = tmp_path / "pins" / ("a" * 16)
+    dead.write_text("0" * 40)
+    reader = LocalPins(tmp_path, files=Files(), clock=SystemClock(), writable=False)
+    assert list(reader.held()) == []
+    assert dead.exists()
+    assert list(_pins(tmp_path).held()) == []
+    assert not dead.exists()
+
+
+def test_a_pin_may_go_back_and_be_given_up_and_taken_again(tmp_path: Path) -> None:
+    mine, other = _pins(tmp_path), _pins(tmp_path)
+    mine.pin(9)
+    mine.pin(3)
+    assert list(other.held()) == [Pin(mine.owner, 3)]
+    mine.close()
+    mine.close()
+    assert list(other.held()) == []
+    mine.pin(5)
+    assert list(other.held()) == [Pin(mine.owner, 5)]
