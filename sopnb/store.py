@@ -304,6 +304,8 @@ class Store:
 def write_rows(store: StoreWork, kind: Kind, rows: Any, on_error: OnError) -> Counts:
     """Write a list or frame within a transaction, and return what was done and refused."""
     report = on_error == "report"
+    if kind == "upsert" and not store.schema.unique:
+        raise InvalidInput(f"store {store.name!r} is not unique: upsert is refused; use insert, or update with the full keys")
     whole = kind in ("insert", "replace")
     coming = incoming(rows, store.schema, store=store.name, whole=whole, report=report)
     counts, refused = Counts(), []

@@ -94,7 +94,8 @@ def key_frame(keys: Any, names: Sequence[str]) -> Any:
     if isinstance(keys, pd.MultiIndex) and keys.nlevels != len(names):
         raise InvalidInput(f"the keys have {keys.nlevels} levels, the key has the fields {', '.join(names)}")
     if isinstance(keys, pd.Index):
-        return keys.to_frame(index=False, name=list(names)) if keys.nlevels == len(names) else _from_tuples(keys, names)
+        named = list(names) if keys.nlevels > 1 else names[0]
+        return keys.to_frame(index=False, name=named) if keys.nlevels == len(names) else _from_tuples(keys, names)
     if isinstance(keys, pd.Series):
         return key_frame(pd.Index(keys), names)
     named = [name for name in keys.index.names if name in names]
