@@ -7,11 +7,27 @@ from typing import Any
 
 import pyarrow as pa
 
+from sopnb.schema import Schema
 from sopnb.values import scalar_reader
 
 Reader = Callable[[int], Any]
 Maker = Callable[[Any], Reader]
 _SIGNED, _UNSIGNED = {8: "b", 16: "h", 32: "i", 64: "q"}, {8: "B", 16: "H", 32: "I", 64: "Q"}
+
+
+def makers(schema: Schema) -> dict[str, Maker]:
+    """Return the makers of a schema's physical columns by name."""
+    if "cells" not in schema.memo:
+        schema.memo["cells"] = {field.name: maker(field.type) for field in schema.physical}
+    made: dict[str, Maker] = schema.memo["cells"]
+    return made
+
+
+def key_reader(batch: Any, schema: Schema) -> Callable[[int], bytes]:
+    """Return a function from a row of a batch that holds the key columns to its encoded key."""
+    made = makers(schema)
+    readers = [made[name](batch.column(name)) for name in schema.stored_key_names]
+    return lambda row: schema.encode_key([read(row) for read in readers])
 
 
 def maker(kind: Any) -> Maker:

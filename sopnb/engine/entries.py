@@ -6,12 +6,14 @@ for each row; ``far`` is None or holds for each row null or where its values out
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from sopnb.engine import cells
 from sopnb.engine.record import DELETE, PUT
 from sopnb.index import Keys
 from sopnb.schema import Schema
@@ -52,6 +54,16 @@ class Entries:
         if self._keys is None:
             self._keys = schema.keys(self.batch)
         return self._keys
+
+    def before(self, key: bytes, schema: Schema) -> int:
+        """Return how many rows lie before a key, which may be any bytes; keys that were not made yet are not made for this."""
+        if self._keys is not None:
+            return self._keys.search(key)
+        return bisect_left(range(len(self)), key, key=cells.key_reader(self.batch, schema))
+
+    def key(self, row: int, schema: Schema) -> bytes:
+        """Return the encoded key of one row."""
+        return self._keys[row] if self._keys is not None else cells.key_reader(self.batch, schema)(row)
 
     @property
     def ops(self) -> Any:

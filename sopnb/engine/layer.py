@@ -24,13 +24,14 @@ Below = Callable[[bytes], bool]
 class Piece:
     """Some neighbouring entries of a layer: all its keys from ``first``, which is one of them, up to before ``stop`` (None: all).
 
-    ``leaf`` is the leaf of a tree that holds just these, where there is one.
+    ``leaf`` is the leaf of a tree that holds just these, where there is one; ``made`` the entries, where they are no layer's own.
     """
 
     first: bytes
     stop: bytes | None
     load: Callable[[], Entries]
     leaf: Any = None
+    made: Entries | None = None
 
 
 @dataclass(frozen=True, slots=True)

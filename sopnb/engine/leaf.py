@@ -8,6 +8,7 @@ is the table of its buffers: Arrow reads it in a few microseconds without copyin
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -110,15 +111,11 @@ class Leaf:
 
     @cached_property
     def _cells(self) -> list[cells.Reader]:
-        return [make(column) for make, column in zip(_makers(self._schema), self.entries.batch.columns, strict=True)]
+        return [make(column) for make, column in zip(cells.makers(self._schema).values(), self.entries.batch.columns, strict=True)]
 
     @cached_property
-    def _key_cells(self) -> list[cells.Reader]:
-        names = self._schema.physical.names
-        return [self._cells[names.index(name)] for name in self._schema.stored_key_names]
-
-    def _key_at(self, row: int) -> bytes:
-        return self._schema.encode_key([read(row) for read in self._key_cells])
+    def _key_at(self) -> Callable[[int], bytes]:
+        return cells.key_reader(self.entries.batch, self._schema)
 
     def keys(self) -> Keys:
         """Return the encoded keys, which it keeps."""
@@ -160,10 +157,3 @@ class Leaf:
 def entry_bytes(schema: Schema) -> int:
     """Return about how many bytes Python needs for one entry that is kept, with what is made of it, besides those of its values."""
     return _ENTRY_BYTES + _VALUE_BYTES * len(schema.physical)
-
-
-def _makers(schema: Schema) -> list[cells.Maker]:
-    if "cells" not in schema.memo:
-        schema.memo["cells"] = [cells.maker(field.type) for field in schema.physical]
-    made: list[cells.Maker] = schema.memo["cells"]
-    return made

@@ -1,19 +1,23 @@
-"""Several layers read as one, piece by piece, in memory bounded by one piece of each.
+"""Several layers read as one, piece by piece, in memory bounded by a few pieces of each.
 
-At every step each layer stands in one piece; the step goes up to the nearest end of any of them. Where one layer alone has entries
-and the step takes a whole piece of it, the piece is handed on as it is, not even loaded: a scan over a store that hardly changed
-never looks at keys, and a fold may name a leaf anew instead of writing it again.
+The newest layer is laid over the one below it, both over the next, and so on down to the oldest and largest, whose pieces so are touched
+once however many layers lie over them. A piece that nothing above touches is handed on as it is, not even loaded: a scan over a store
+that hardly changed never looks at keys, and a fold may name a leaf anew instead of writing it again. Neighbours that are all touched are
+taken together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
+from itertools import islice
 
-from sopnb.engine.entries import Entries, overlaid
+from sopnb.engine.entries import Entries, concatenated, overlaid
 from sopnb.engine.layer import Layer, Piece
+from sopnb.index import Keys
 from sopnb.schema import Schema
 
+TOGETHER = 16
+"""At most so many neighbouring pieces are taken together; fewer at the beginning, for who wants only the first rows."""
 Part = Entries | Piece
 
 
@@ -25,100 +29,143 @@ def merged(layers: Sequence[Layer], schema: Schema, lo: bytes = b"", hi: bytes |
     hold besides the key columns.
     """
     needed = None if columns is None else tuple(dict.fromkeys((*columns, *schema.stored_key_names)))
-    ways = [_Way(layer, schema, lo, hi, needed, reverse=reverse) for layer in layers if layer.entries]
-    while ways := [way for way in ways if way.piece is not None]:
-        edge = _edge(ways, lo, hi, reverse=reverse)
-        parts = [part for way in ways if (part := way.take(edge)) is not None]
-        if len(parts) == 1:
-            yield parts[0]
-        elif parts:
-            both = reduce(lambda lower, upper: overlaid(lower, upper, schema), (loaded(part, needed) for part in parts))
-            if len(both):
-                yield both
+    over = _down if reverse else _up
+    stream: Iterator[Piece] = iter(())
+    for layer in reversed([layer for layer in layers if layer.entries]):
+        stream = over(_Stream(_within(layer, schema, lo, hi, needed, reverse=reverse)), _Stream(stream), schema, needed)
+    for piece in stream:
+        yield piece if piece.made is None else piece.made
 
 
 def loaded(part: Part, columns: Sequence[str] | None = None) -> Entries:
     """Return the entries of a part, with these columns."""
-    entries = part.load() if isinstance(part, Piece) else part
+    entries = part if isinstance(part, Entries) else part.load() if part.made is None else part.made
     return entries if columns is None else entries.select(columns)
 
 
-def _edge(ways: Sequence[_Way], lo: bytes, hi: bytes | None, *, reverse: bool) -> bytes | None:
-    """Return where this step ends: all keys before it (or, in reverse, from it on) are taken."""
-    if reverse:
-        return max(lo, *(way.first for way in ways)) if ways else lo
-    stops = [way.stop for way in ways if way.stop is not None]
-    if hi is not None:
-        stops.append(hi)
-    return min(stops) if stops else None
+def _made(entries: Entries, first: bytes, stop: bytes | None) -> Piece:
+    return Piece(first, stop, lambda: entries, made=entries)
 
 
-class _Way:
-    """One layer on its way through the merge: the piece it stands in, and how far."""
+def _within(layer: Layer, schema: Schema, lo: bytes, hi: bytes | None, needed: Sequence[str] | None, *, reverse: bool) -> Iterator[Piece]:
+    """Yield the pieces of a layer, without what lies outside the range asked for."""
+    for piece in layer.pieces(lo, hi, reverse=reverse):
+        if piece.first >= lo and (hi is None or (piece.stop is not None and piece.stop <= hi)):
+            yield piece
+            continue
+        entries = loaded(piece, needed)
+        start = 0 if piece.first >= lo else entries.before(lo, schema)
+        stop = len(entries) if hi is None else entries.before(hi, schema)
+        if start < stop:
+            first = piece.first if start == 0 else entries.key(start, schema)
+            yield _made(entries.slice(start, stop), first, hi if piece.stop is None or (hi is not None and piece.stop > hi) else piece.stop)
 
-    def __init__(self, layer: Layer, schema: Schema, lo: bytes, hi: bytes | None, columns: Sequence[str] | None, *, reverse: bool) -> None:
-        self._schema, self._lo, self._hi, self._columns, self._reverse = schema, lo, hi, columns, reverse
-        self._pieces = layer.pieces(lo, hi, reverse=reverse)
-        self.piece: Piece | None = None
-        self._rest: Entries | None = None
-        self.first = b""
-        self.stop: bytes | None = None
-        self._advance()
 
-    def _advance(self) -> None:
-        self._rest = None
-        self.piece = piece = next(self._pieces, None)
-        if piece is None:
-            return
-        self.first, self.stop = piece.first, piece.stop
-        outside = piece.first < self._lo or (self._hi is not None and (piece.stop is None or piece.stop > self._hi))
-        if outside:
-            self._cut(piece)
+class _Stream:
+    """Pieces one after another."""
 
-    def _cut(self, piece: Piece) -> None:
-        """Leave out what lies outside the range asked for."""
-        entries = loaded(piece, self._columns)
-        keys = entries.keys(self._schema)
-        start = keys.search(self._lo)
-        stop = len(keys) if self._hi is None else keys.search(self._hi)
-        if start >= stop:
-            self._advance()
-            return
-        self._rest = entries.slice(start, stop)
-        self.first = keys[start]
-        if self._hi is not None and (self.stop is None or self.stop > self._hi):
-            self.stop = self._hi
+    def __init__(self, pieces: Iterator[Piece]) -> None:
+        self._pieces = pieces
+        self._waiting: list[Piece] = []
 
-    def take(self, edge: bytes | None) -> Part | None:
-        """Return what the current piece holds on this side of the edge, and go on to the next piece when it is used up."""
-        piece = self.piece
-        if piece is None:
-            return None
-        if self._reverse:
-            return self._take_back(piece, edge or b"")
-        if edge is not None and self.first >= edge:
-            return None
-        if edge is None or (self.stop is not None and self.stop <= edge):
-            part: Part = piece if self._rest is None else self._rest
-            self._advance()
-            return part
-        rest = self._rest if self._rest is not None else loaded(piece, self._columns)
-        keys = rest.keys(self._schema)
-        at = keys.search(edge)
-        if at == len(keys):
-            self._advance()
-            return rest
-        self._rest, self.first = rest.slice(at, len(rest)), keys[at]
-        return rest.slice(0, at) if at else None
+    @property
+    def piece(self) -> Piece | None:
+        """The next piece, None at the end."""
+        if not self._waiting:
+            self._waiting.extend(islice(self._pieces, 1))
+        return self._waiting[-1] if self._waiting else None
 
-    def _take_back(self, piece: Piece, edge: bytes) -> Part | None:
-        if self.stop is not None and self.stop <= edge:
-            return None
-        if self.first >= edge:
-            part: Part = piece if self._rest is None else self._rest
-            self._advance()
-            return part
-        rest = self._rest if self._rest is not None else loaded(piece, self._columns)
-        at = rest.keys(self._schema).search(edge)
-        self._rest, self.stop = rest.slice(0, at), edge
-        return rest.slice(at, len(rest)) if at < len(rest) else None
+    def take(self) -> Piece:
+        """Return the next piece, which there must be, and go on."""
+        return self._waiting.pop()
+
+    def give_back(self, entries: Entries, first: bytes, stop: bytes | None) -> None:
+        """Put what is left of a piece before all others."""
+        self._waiting.append(_made(entries, first, stop))
+
+    def rest(self) -> Iterator[Piece]:
+        """Yield all that is left."""
+        yield from reversed(self._waiting)
+        yield from self._pieces
+
+
+def _up(low: _Stream, up: _Stream, schema: Schema, needed: Sequence[str] | None) -> Iterator[Piece]:
+    """Yield ``up`` laid over ``low``, ascending."""
+    most = 1
+    while (below := low.piece) is not None and (above := up.piece) is not None:
+        if _ends_by(below, above.first):
+            yield low.take()
+        elif _ends_by(above, below.first):
+            yield up.take()
+        elif above.first < below.first:
+            upper = loaded(up.take(), needed)
+            at = upper.before(below.first, schema)
+            yield _made(upper.slice(0, at), above.first, below.first)
+            if at < len(upper):
+                up.give_back(upper.slice(at, len(upper)), upper.key(at, schema), above.stop)
+        else:
+            upper = loaded(up.take(), needed)
+            keys = upper.keys(schema)
+            group = _group(low, keys, most)
+            most = min(2 * most, TOGETHER)
+            lower, end = concatenated([loaded(piece, needed) for piece in group]), group[-1].stop
+            edge = _least(end, above.stop)
+            in_lower = len(lower) if edge == end else lower.keys(schema).search(edge or b"")
+            in_upper = len(upper) if edge == above.stop else keys.search(edge or b"")
+            both = overlaid(lower.slice(0, in_lower), upper.slice(0, in_upper), schema)
+            if len(both):
+                yield _made(both, both.key(0, schema), edge)
+            if in_lower < len(lower):
+                low.give_back(lower.slice(in_lower, len(lower)), lower.key(in_lower, schema), end)
+            if in_upper < len(upper):
+                up.give_back(upper.slice(in_upper, len(upper)), keys[in_upper], above.stop)
+    yield from low.rest()
+    yield from up.rest()
+
+
+def _down(low: _Stream, up: _Stream, schema: Schema, needed: Sequence[str] | None) -> Iterator[Piece]:
+    """Yield ``up`` laid over ``low``, the pieces descending, each ascending in itself."""
+    most = 1
+    while (below := low.piece) is not None and (above := up.piece) is not None:
+        if _ends_by(above, below.first):
+            yield low.take()
+        elif _ends_by(below, above.first):
+            yield up.take()
+        else:
+            upper = loaded(up.take(), needed)
+            keys = upper.keys(schema)
+            group = _group(low, keys, most)[::-1]
+            most = min(2 * most, TOGETHER)
+            lower, first = concatenated([loaded(piece, needed) for piece in group]), group[0].first
+            edge = max(first, above.first)
+            from_lower = 0 if edge == first else lower.keys(schema).search(edge)
+            from_upper = 0 if edge == above.first else keys.search(edge)
+            both = overlaid(lower.slice(from_lower, len(lower)), upper.slice(from_upper, len(upper)), schema)
+            if len(both):
+                stop = None if below.stop is None or above.stop is None else max(below.stop, above.stop)
+                yield _made(both, both.key(0, schema), stop)
+            if from_lower:
+                low.give_back(lower.slice(0, from_lower), first, edge)
+            if from_upper:
+                up.give_back(upper.slice(0, from_upper), above.first, edge)
+    yield from low.rest()
+    yield from up.rest()
+
+
+def _group(low: _Stream, keys: Keys, most: int) -> list[Piece]:
+    """Take the next piece, and those after it as long as each holds the place of one of ``keys``."""
+    group = [low.take()]
+    while len(group) < most and (piece := low.piece) is not None:
+        stop = len(keys) if piece.stop is None else keys.search(piece.stop)
+        if keys.search(piece.first) == stop:
+            break
+        group.append(low.take())
+    return group
+
+
+def _ends_by(piece: Piece, key: bytes) -> bool:
+    return piece.stop is not None and piece.stop <= key
+
+
+def _least(one: bytes | None, other: bytes | None) -> bytes | None:
+    return other if one is None else one if other is None else min(one, other)
