@@ -49,12 +49,15 @@ class Plan:
         return sum(layer.entries for layer in self.layers)
 
 
-def whole(store: StoreState, live: Mapping[str, Live], *, tail: bool = True) -> Plan | None:
+def whole(store: StoreState, live: Mapping[str, Live], *, until: int | None = None, tail: bool = True) -> Plan | None:
     """Return the plan that leaves one layer at most, and of no blob less than half; None if there is nothing to do.
 
-    Without the ``tail`` a large commit meanwhile does not disturb it.
+    Layers of commits after ``until`` are left as they are. Without the ``tail`` a large commit meanwhile does not disturb it.
     """
     parts = store.parts if tail else store.layers
+    if until is not None:
+        parts = tuple(layer for layer in parts if layer.lo < until)
+        tail = tail and store.tail.lo < until
     one = len(parts) == 1 and not (tail and store.tail.operations) and parts[0] in store.trees and not _sparse_tree(parts[0])
     if not parts or (one and not stale(store, live)):
         return None

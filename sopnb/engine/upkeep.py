@@ -146,6 +146,8 @@ class Upkeep:
         return done
 
     def _fold_whole(self, name: str) -> tuple[int, int]:
+        """Fold what is there now; what comes meanwhile may stay, or else this would never end while writers are quicker."""
+        until = self._engine.state().seq
         before: int | None = None
         rounds = losses = 0
         clock, limit = self._engine.backend.clock, self._engine.handle.run_seconds
@@ -158,7 +160,7 @@ class Upkeep:
             before = len(store.parts) if before is None else before
             plan = None
             if rounds < 2:  # only after the first one it shows what is left of old blobs
-                plan = fold.whole(store, state.live, tail=losses < LOSSES)
+                plan = fold.whole(store, state.live, until=until, tail=losses < LOSSES)
             if plan is None:
                 return before, len(store.parts)
             if self._try(plan):
