@@ -55,6 +55,7 @@ def test_what_is_left_is_what_some_readable_state_needs(steps: list[tuple[str, i
     cluster = Cluster(**RUNS, retention_seconds=4.0)
     engines = cluster.open(), cluster.open()
     needs: dict[int, set[str]] = {}
+    models: dict[int, dict[str, Any]] = {}
     held: list[State] = []
     create(engines[0])
 
@@ -62,7 +63,11 @@ def test_what_is_left_is_what_some_readable_state_needs(steps: list[tuple[str, i
         state = engines[0].state()
         for seq in range(max(needs, default=0), state.seq + 1):
             needs[seq] = blobs_of(engines[0].at(seq=seq))
+            models[seq] = read(engines[0].at(seq=seq))
         return state
+
+    def read(state: State) -> dict[str, Any]:
+        return {name: contents_at(state, name) for name in state.names}
 
     for n, (kind, which, keep) in enumerate(steps):
         cluster.clock.sleep(1)
@@ -104,12 +109,13 @@ def test_what_is_left_is_what_some_readable_state_needs(steps: list[tuple[str, i
             assert set(state.live) | set(state.dropped) == there(cluster)
         note()
     for state in held:
-        for name in state.names:
-            contents_at(state, name)
-    for tag in engines[0].state().tags:
-        for reader in (engines[1], cluster.open()):
-            for name in reader.at(tag=tag).names:
-                contents_at(reader.at(tag=tag), name)
+        assert read(state) == models[state.seq]
+    newest = engines[0].state()
+    for reader in (engines[1], cluster.open()):
+        for tag, seq in newest.tags.items():
+            assert read(reader.at(tag=tag)) == models[seq]
+        for seq in range(newest.horizon, newest.seq + 1):
+            assert read(reader.at(seq=seq)) == models[seq]
     cluster.verify()
 
 

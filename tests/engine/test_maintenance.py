@@ -43,6 +43,23 @@ def test_layers_and_log_stay_short_by_themselves(cluster: Cluster, maintenance: 
     assert engine.maintenance.trouble is None
 
 
+def test_all_tails_together_keep_to_a_few_times_what_one_may_take(make: Callable[..., Cluster]) -> None:
+    """Each of many stores stays below its own limit; the longest tails are folded when the log is."""
+    cluster = make(**TINY, tail_bytes=4000, tail_rows=10**6, log_bytes=1000)
+    engine = cluster.open(maintenance="inline")
+    names = [f"s{n}" for n in range(12)]
+    for name in names:
+        create(engine, name)
+    for k in range(12):
+        for name in names:
+            commit(engine, {k: name}, name)
+    tails = {name: store_of(engine, name).tail.bytes for name in names}
+    assert max(tails.values()) < 4000
+    assert sum(tails.values()) <= 4 * 4000 + 6000, "and what a log adds"
+    assert any(store_of(engine, name).layers for name in names)
+    assert all(contents(engine, name) == {k: name for k in range(12)} for name in names)
+
+
 def test_with_maintenance_off_nothing_happens_until_it_is_asked_for(cluster: Cluster) -> None:
     engine = cluster.open(maintenance="off")
     model = work(engine)
