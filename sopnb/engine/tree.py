@@ -404,7 +404,10 @@ class Tree:
 
 
 class _Together:
-    """Some neighbouring leaves that are read in one go when the first of them is wanted."""
+    """Some neighbouring leaves: many are read in one go when the first of them is wanted, few each by itself, and kept.
+
+    So what a small range needs is there when it is asked for again, and a long scan drives nothing out.
+    """
 
     def __init__(self, reader: TreeReader, schema: Schema, leaves: list[tuple[Extent, Shape]]) -> None:
         self._reader, self._schema, self._leaves = reader, schema, leaves
@@ -415,15 +418,12 @@ class _Together:
         return lambda: self._load(n)
 
     def _load(self, n: int) -> Entries:
+        if len(self._leaves) < READ_AHEAD:
+            return self._reader.leaf(*self._leaves[n], self._schema).entries
         kept = self._reader.kept(*self._leaves[n])
         if kept is not None:
             self._reader.leaves += 1
             return kept.entries
-        entries = self._entries
-        if entries is None:
-            if len(self._leaves) == 1:
-                entries = [self._reader.leaf(*self._leaves[0], self._schema).entries]
-            else:
-                entries = self._reader.several([e for e, _ in self._leaves], [s for _, s in self._leaves], self._schema)
-            self._entries = entries
-        return entries[n]
+        if self._entries is None:
+            self._entries = self._reader.several([e for e, _ in self._leaves], [s for _, s in self._leaves], self._schema)
+        return self._entries[n]
