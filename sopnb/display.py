@@ -2,8 +2,8 @@
 
 An object says what is to be seen of it as a ``Panel``; ``html`` and ``text`` draw panels. Invariants: the same data gives the same
 characters (no path, time, byte size or address); drawing never raises; it reads the first few records by their positions, so a
-bounded number of leaves however large or unfolded the store is, and no value out of line. The HTML brings a style that names nothing
-but its own classes and takes its colours from the page, light or dark.
+bounded number of leaves however large or unfolded the store is, and no value out of line. The HTML takes its colours from the page,
+light or dark, and has no effect on anything else there.
 """
 
 from __future__ import annotations
@@ -349,56 +349,53 @@ def _grid(panel: Panel) -> list[str]:
 
 # -- HTML ---------------------------------------------------------------------------------------------------------------------
 
-STYLE = """\
-.sopnb{font-size:13px;line-height:1.5;color:inherit}
-.sopnb .sopnb-head{margin:0 0 4px}
-.sopnb .sopnb-head b{font-size:14px;margin-right:4px}
-.sopnb .sopnb-dim{opacity:.62}
-.sopnb .sopnb-wide{overflow-x:auto}
-.sopnb table.sopnb-rows{border:0;border-collapse:collapse;margin:0;color:inherit;font-size:12px;font-variant-numeric:tabular-nums}
-.sopnb table.sopnb-rows th,.sopnb table.sopnb-rows td{border:0;padding:3px 10px;text-align:left;white-space:nowrap;vertical-align:top}
-.sopnb table.sopnb-rows th{font-weight:500;border-bottom:1px solid;border-bottom-color:color-mix(in srgb,currentColor 35%,transparent)}
-.sopnb table.sopnb-rows th.sopnb-key{font-weight:700}
-.sopnb table.sopnb-rows th small{display:block;font-size:10.5px;font-weight:400;opacity:.62}
-.sopnb table.sopnb-rows .sopnb-last{border-right:1px solid;border-right-color:color-mix(in srgb,currentColor 35%,transparent)}
-.sopnb table.sopnb-rows .sopnb-right{text-align:right}
-.sopnb .sopnb-null{font-style:italic;opacity:.5}
-.sopnb .sopnb-foot{margin:4px 0 0;font-size:12px;opacity:.62}
-"""
+_LINE = "1px solid;border-{}-color:color-mix(in srgb,currentColor 35%,transparent)"
+_DIM = "opacity:.62"
+_CELL = "padding:3px 10px;white-space:nowrap;vertical-align:top;text-align:"
 
 
 def _html(panel: Panel) -> str:
+    """Return a panel as HTML. Styles are attributes: notebooks that are not trusted yet take style sheets away, and these cannot leak."""
     esc = escaping.escape
     title = esc(clean(panel.name, 2 * LONGEST_VALUE)) if panel.name else panel.kind
-    dot = ' <span class="sopnb-dim">·</span> '
-    kind = [f'<span class="sopnb-dim">{panel.kind.lower()}</span>'] if panel.name else []
-    facts = dot.join([*kind, *map(esc, panel.facts)])
-    parts = [f'<div class="sopnb"><style>{STYLE}</style>', f'<div class="sopnb-head"><b>{title}</b> {facts}</div>']
+    kind = [_span(_DIM, panel.kind.lower())] if panel.name else []
+    facts = f" {_span(_DIM, '·')} ".join([*kind, *map(esc, panel.facts)])
+    parts = [
+        '<div style="font-size:13px;line-height:1.5">',
+        f'<div style="margin-bottom:4px"><b style="font-size:14px">{title}</b> {facts}</div>',
+    ]
     if panel.columns and panel.rows:
         last = max(column.key for column in panel.columns)
         heads = "".join(_head(column, last) for column in panel.columns)
-        parts.append(f'<div class="sopnb-wide"><table class="sopnb-rows"><thead><tr>{heads}</tr></thead><tbody>')
+        table = "border-collapse:collapse;margin:0;color:inherit;font-size:12px;font-variant-numeric:tabular-nums"
+        parts.append(f'<div style="overflow-x:auto"><table style="{table}"><thead><tr>{heads}</tr></thead><tbody>')
         parts += ["<tr>" + "".join(map(_cell, row, panel.columns, [last] * len(row))) + "</tr>" for row in panel.rows]
         parts.append("</tbody></table></div>")
     if panel.note:
-        parts.append(f'<div class="sopnb-foot">… {esc(panel.note)}</div>')
+        parts.append(f'<div style="margin-top:4px;font-size:12px;{_DIM}">… {esc(panel.note)}</div>')
     return "\n".join([*parts, "</div>"])
 
 
-def _classes(column: Column, last: int) -> str:
-    names = {"sopnb-key": column.key, "sopnb-last": column.key and column.key == last, "sopnb-right": column.right}
-    joined = " ".join(name for name, on in names.items() if on)
-    return f' class="{joined}"' if joined else ""
+def _span(style: str, text: str) -> str:
+    return f'<span style="{style}">{text}</span>'
+
+
+def _style(column: Column, last: int) -> str:
+    """Return the style of a cell; a line stands after the last column of the key."""
+    line = f";border-right:{_LINE.format('right')}" if column.key and column.key == last else ""
+    return _CELL + ("right" if column.right else "left") + line
 
 
 def _head(column: Column, last: int) -> str:
     esc = escaping.escape
+    weight = "font-weight:bold" if column.key else "font-weight:500"
     told = f' title="key field {column.key}, {"descending" if column.descending else "ascending"}"' if column.key else ""
-    arrow = f" {column.arrow}" if column.key else ""
-    kind = f"<small>{esc(column.kind)}</small>" if column.kind else ""
-    return f"<th{_classes(column, last)}{told}>{esc(column.name)}{arrow}{kind}</th>"
+    arrow = f"\N{NO-BREAK SPACE}{column.arrow}" if column.key else ""
+    kind = f'<br><small style="font-weight:normal;{_DIM}">{esc(column.kind)}</small>' if column.kind else ""
+    style = f"{_style(column, last)};{weight};border-bottom:{_LINE.format('bottom')}"
+    return f'<th style="{style}"{told}>{esc(column.name)}{arrow}{kind}</th>'
 
 
 def _cell(cell: str | None, column: Column, last: int) -> str:
-    shown = '<span class="sopnb-null">null</span>' if cell is None else escaping.escape(cell)
-    return f"<td{_classes(column, last)}>{shown}</td>"
+    shown = _span("font-style:italic;opacity:.5", "null") if cell is None else escaping.escape(cell)
+    return f'<td style="{_style(column, last)}">{shown}</td>'

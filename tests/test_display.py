@@ -141,7 +141,7 @@ def test_values_of_every_kind_as_text(engine: Engine) -> None:
     assert [(c.name, c.key, c.arrow) for c in panel.columns if c.key] == [("author", 1, "↑"), ("written", 2, "↓")]
     assert [c.name for c in panel.columns if c.right] == ["stars", "price", "took", "ratio"]
     assert "null" in display.text(_panel(store))
-    assert '<span class="sopnb-null">null</span>' in display.html(_panel(store))
+    assert ">null</span>" in display.html(_panel(store))
 
 
 def test_html_is_escaped_and_well_formed(engine: Engine) -> None:
@@ -154,7 +154,8 @@ def test_html_is_escaped_and_well_formed(engine: Engine) -> None:
         open: list[str] = []
 
         def handle_starttag(self, tag: str, attrs: Any) -> None:
-            self.open.append(tag)
+            if tag != "br":
+                self.open.append(tag)
 
         def handle_endtag(self, tag: str) -> None:
             assert self.open.pop() == tag
@@ -164,12 +165,12 @@ def test_html_is_escaped_and_well_formed(engine: Engine) -> None:
     assert parser.open == []
 
 
-def test_the_style_touches_nothing_but_its_own() -> None:
-    rules = [rule for rule in re.split(r"\}\s*", display.STYLE) if rule]
-    for rule in rules:
-        selectors, _, declarations = rule.partition("{")
-        assert all(selector.strip().split()[0] == ".sopnb" for selector in selectors.split(",")), selectors
-        assert not re.search(r"background|#[0-9a-f]{3}|\brgb", declarations), "colours come from the page"
+def test_the_style_touches_nothing_else_and_takes_its_colours_from_the_page(engine: Engine) -> None:
+    page = display.html(_panel(_numbers(engine, 1000)))
+    assert not re.search(r"<style|<script|\b(class|id|src|href)=", page)
+    styles = re.findall(r'style="([^"]*)"', page)
+    assert len(styles) > 10
+    assert not any(re.search(r"background|#[0-9a-f]{3}|\brgb|url|position|var\(", style) for style in styles)
 
 
 def test_the_same_data_gives_the_same_characters(engine: Engine) -> None:
@@ -186,7 +187,7 @@ def test_long_text_is_cut_and_wide_stores_name_what_is_left_out(engine: Engine) 
     told = display.text(_panel(store))
     assert max(map(len, told.splitlines())) <= display.TEXT_WIDTH
     assert "41 more columns" in told
-    assert len(display.html(_panel(store))) < 10_000
+    assert len(display.html(_panel(store))) < 20_000
 
 
 def test_values_out_of_line_are_not_read(engine: Engine) -> None:
@@ -322,7 +323,7 @@ def test_what_is_closed_or_dropped_is_still_shown(tmp_path: Path) -> None:
     db.close()
     for thing in (db, notes, selection, past, log):
         assert repr(thing)
-        assert thing._repr_html_().startswith('<div class="sopnb">')
+        assert thing._repr_html_().startswith("<div ")
 
 
 def test_a_look_inside_a_transaction_shows_its_own_changes_and_counts_as_no_read(tmp_path: Path) -> None:
