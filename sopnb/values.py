@@ -13,7 +13,7 @@ import numbers
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,8 @@ import pyarrow as pa
 
 from sopnb.errors import InvalidInput
 
+EXACT = Context(prec=100)
+"""Calculates with more digits than any decimal column has; the one that Python begins with rounds to 28."""
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)
@@ -220,10 +222,11 @@ def _decimal(value: Any, kind: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
         raise _refuse(value, kind, "give a Decimal or a whole number")
     number = Decimal(value)
-    if not number.is_finite() or number != round(number, kind.scale) or number.adjusted() >= kind.precision - kind.scale:
-        raise _refuse(value, kind, f"it holds {kind.precision} digits, {kind.scale} of them after the point")
-    rounded: Decimal = round(number, kind.scale)
-    return rounded
+    if number.is_finite() and (not number or number.adjusted() < kind.precision - kind.scale):
+        placed = number.quantize(Decimal((0, (1,), -kind.scale)), context=EXACT)
+        if placed == number:
+            return placed
+    raise _refuse(value, kind, f"it holds {kind.precision} digits, {kind.scale} of them after the point")
 
 
 def _date(value: Any, kind: Any) -> int:

@@ -26,7 +26,7 @@ import struct
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from itertools import groupby
 from typing import Any
 
@@ -39,6 +39,8 @@ from sopnb.index.specification import IndexField, IndexSpecification
 
 ID_BYTES = 16
 WIDEST = 256
+_EXACT = Context(prec=40)
+"""A decimal128 has up to 38 digits; the context that Python begins with rounds to 28."""
 _INVERTED = bytes(255 - i for i in range(256))
 _UNSIGNED64 = struct.Struct(">Q")
 
@@ -279,7 +281,7 @@ def _encoder(kind: Any) -> tuple[Callable[[Any], bytes], int | None]:
     if t.is_boolean(kind):
         return lambda value: b"\1" if value else b"\0", 1
     if t.is_decimal(kind):
-        return lambda value: (int(Decimal(value).scaleb(kind.scale)) + (1 << 127)).to_bytes(16, "big"), 16
+        return lambda value: (int(_EXACT.scaleb(Decimal(value), kind.scale)) + (1 << 127)).to_bytes(16, "big"), 16
     if t.is_floating(kind):
         return (_float64, 8) if kind.bit_width == 64 else (_float32, 4)
     width = kind.bit_width // 8
@@ -313,7 +315,7 @@ def _decode(kind: Any, data: bytes, width: int | None) -> tuple[Any, int]:
     raw = data[:width]
     number = int.from_bytes(raw, "big")
     if t.is_decimal(kind):
-        return Decimal(number - (1 << 127)).scaleb(-kind.scale), width
+        return _EXACT.scaleb(Decimal(number - (1 << 127)), -kind.scale), width
     if t.is_fixed_size_binary(kind):
         return raw, width
     if t.is_boolean(kind):
