@@ -128,6 +128,10 @@ class Entries:
             return self
         return Entries(self.batch.select(columns), op=self.op, seq=self.seq, delta=self.delta, far=self.far, keys=self._keys)
 
+    def apart(self) -> Entries:
+        """Return the same rows; keys that are made for it are not kept with this one."""
+        return Entries(self.batch, op=self.op, seq=self.seq, delta=self.delta, far=self.far, keys=self._keys)
+
     def settled(self, seq: int) -> Entries:
         """Return the same rows with ``seq`` written out where it stood for the commit that brought the layer."""
         if isinstance(self.seq, int):

@@ -419,11 +419,11 @@ class _Together:
 
     def _load(self, n: int) -> Entries:
         if len(self._leaves) < READ_AHEAD:
-            return self._reader.leaf(*self._leaves[n], self._schema).entries
+            return self._reader.leaf(*self._leaves[n], self._schema).entries.apart()
         kept = self._reader.kept(*self._leaves[n])
         if kept is not None:
             self._reader.leaves += 1
-            return kept.entries
+            return kept.entries.apart()
         if self._entries is None:
             self._entries = self._reader.several([e for e, _ in self._leaves], [s for _, s in self._leaves], self._schema)
         return self._entries[n]
