@@ -170,6 +170,8 @@ class Database:
         load = Load(name, data, index, if_exists, on_error)
         if dry_run:
             return load.schema()
+        self._lease.use()
+        load = load.begun()
         counts, seq = self._attempt(lambda tx: tx.run_load(load), message, repeatable=load.repeatable)
         return Store(Live(self._lease, name), loaded=counts.at(seq))
 

@@ -71,6 +71,11 @@ class Schema:
         """What others derive from this schema and keep with it."""
         self.documents = frozenset(field.name for field in arrow if is_document(field))
         """The columns of JSON documents."""
+        for name in specification.names:
+            if name in self.documents:
+                raise InvalidInput(
+                    f"column {name!r} holds JSON documents and cannot be a key; use a number, text, bytes, date or time column"
+                )
         self._nullable = frozenset(field.name for field in arrow if field.nullable)
 
     @classmethod

@@ -78,7 +78,7 @@ class Shape:
 
 def _compared(field: Field, a: Any, b: Any) -> int:
     if a is None or b is None:
-        return (0 if a is b else -1 if (a is None) == field.nulls_first else 1)
+        return 0 if a is b else -1 if (a is None) == field.nulls_first else 1
     return -_sign(a, b) if field.descending else _sign(a, b)
 
 

@@ -58,6 +58,12 @@ class Load:
         """Whether the data can be gone through again after a conflict."""
         return not streams(self.data)
 
+    def begun(self) -> Load:
+        """Return the same load with its stream begun: it may come from the database itself, which is not read in a transaction."""
+        if isinstance(self.data, pa.RecordBatchReader) or not (streams(self.data) and hasattr(self.data, "__arrow_c_stream__")):
+            return self
+        return replace(self, data=pa.RecordBatchReader.from_stream(self.data))
+
     def schema(self) -> Schema:
         """Return the schema of the store that it would make."""
         return self._schema(Pieces(self.data))
