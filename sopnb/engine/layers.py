@@ -41,9 +41,9 @@ class Found:
         if not self.groups:
             return schema.empty(names)
         wheres, rows, batches, start = [], [], [], 0
+        far = any(group.entries.far is not None for group in self.groups)
         for group in self.groups:
-            entries = group.entries.select(names)
-            picked = group.rows
+            entries, picked = group.entries.select(names) if far else group.entries, group.rows
             if entries.far is not None and self.far is not None:
                 entries = self.far.resolved(entries.take(picked), schema)
                 picked = np.arange(len(picked))
@@ -55,8 +55,8 @@ class Found:
         if len(self.groups) > 1 and (where[1:] < where[:-1]).any():
             row = row[np.argsort(where, kind="stable")]
         if len(batches) == 1:
-            return batches[0].take(pa.array(row))
-        table = pa.Table.from_batches(batches).take(pa.array(row)).combine_chunks()
+            return batches[0].select(names).take(pa.array(row))
+        table = pa.Table.from_batches(batches).select(names).take(pa.array(row)).combine_chunks()
         return pa.RecordBatch.from_arrays([one_array(column) for column in table.columns], schema=table.schema)
 
 
@@ -91,17 +91,21 @@ class Stack:
         for layer in self._newest_first:
             if not len(rest):
                 break
-            gone = np.zeros(len(keys), bool)
-            for group in layer.find(keys if len(rest) == len(keys) else keys.take(rest)):
-                where, rows, entries = rest[group.where], group.rows, group.entries
-                gone[where] = True
+            whole = len(rest) == len(keys)
+            told = []
+            for group in layer.find(keys if whole else keys.take(rest)):
+                where, rows, entries = group.where if whole else rest[group.where], group.rows, group.entries
+                told.append(where)
                 if not entries.all_live:
                     live = entries.ops[rows] != DELETE
                     where, rows = where[live], rows[live]
                 if len(where):
                     seq[where] = entries.seq if isinstance(entries.seq, int) else entries.seq[rows]
                     groups.append(Group(where, entries, rows))
-            rest = rest[~gone[rest]]
+            if told:
+                left = np.ones(len(keys), bool)
+                left[np.concatenate(told)] = False
+                rest = rest[left[rest]]
         return Found(seq, groups, self._far)
 
     def first(self, lo: bytes = b"", hi: bytes | None = None) -> tuple[bytes, Entry] | None:

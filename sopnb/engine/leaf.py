@@ -117,6 +117,16 @@ class Leaf:
     def _key_at(self) -> Callable[[int], bytes]:
         return cells.key_reader(self.entries.batch, self._schema)
 
+    @property
+    def bare(self) -> bool:
+        """Whether it has no keys yet."""
+        return self.entries._keys is None
+
+    def give_keys(self, keys: Keys) -> None:
+        """Let it keep its keys, which were made with those of others: a copy, so that it does not keep theirs too."""
+        self.entries._keys = Keys(keys.array.copy(), keys.lengths.copy())
+        self.grown = True
+
     def keys(self) -> Keys:
         """Return the encoded keys, which it keeps."""
         if self.entries._keys is None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 from xxhash import xxh3_64_intdigest
 
 from sopnb.engine import leaf as leaves
@@ -307,19 +308,34 @@ class Tree:
     def _find(self, branch: Branch, keys: Keys, start: int, stop: int) -> Iterator[Group]:
         exact = keys.slice(start, stop)
         cuts = [exact.search(key) for key in branch.keys] if len(branch) < stop - start else self._cuts(branch, exact)
-        for i, (a, b) in enumerate(zip(cuts, [*cuts[1:], stop - start], strict=True)):
-            if a == b:
-                continue
-            if branch.level:
-                yield from self._find(self._below(branch, i), keys, start + a, start + b)
-                continue
-            leaf = self._leaf(branch, i)
-            at, hit = leaf.keys().match(exact.slice(a, b))
-            if leaf.grown:
-                self._weigh(branch, i, leaf)
-            where = np.flatnonzero(hit)
-            if len(where):
-                yield Group(where + (start + a), leaf.entries, at[where])
+        cuts.append(stop - start)
+        asked = [i for i in range(len(branch)) if cuts[i] < cuts[i + 1]]
+        if branch.level:
+            for i in asked:
+                yield from self._find(self._below(branch, i), keys, start + cuts[i], start + cuts[i + 1])
+            return
+        for first in range(0, len(asked), READ_AHEAD):
+            some = asked[first : first + READ_AHEAD]
+            for i, leaf in zip(some, self._keyed(branch, some), strict=True):
+                at, hit = leaf.keys().match(exact.slice(cuts[i], cuts[i + 1]))
+                if hit.all():
+                    yield Group(np.arange(start + cuts[i], start + cuts[i + 1]), leaf.entries, at)
+                elif len(where := np.flatnonzero(hit)):
+                    yield Group(where + (start + cuts[i]), leaf.entries, at[where])
+
+    def _keyed(self, branch: Branch, numbers: list[int]) -> list[Leaf]:
+        """Return several leaves of a branch that have their keys; the keys of those that had none are made together."""
+        found = [self._leaf(branch, i) for i in numbers]
+        bare = [leaf for leaf in found if leaf.bare]
+        if bare:
+            made = self._schema.keys(pa.Table.from_batches([leaf.entries.batch for leaf in bare]))
+            start = 0
+            for leaf in bare:
+                leaf.give_keys(made.slice(start, start := start + len(leaf.entries)))
+            for i, leaf in zip(numbers, found, strict=True):
+                if leaf.grown:
+                    self._weigh(branch, i, leaf)
+        return found
 
     def _cuts(self, branch: Branch, keys: Keys) -> list[int]:
         """Return, for few keys under many children, where each child's keys begin."""

@@ -110,11 +110,13 @@ class Keys:
 
     def match(self, keys: Keys) -> tuple[Any, Any]:
         """Return (where each of ``keys`` stands among these, ascending; whether it is one of them)."""
-        mine, theirs = _alike([self, keys])
-        at = np.searchsorted(mine, theirs)
-        hit = at < len(mine)
-        hit[hit] = mine[at[hit]] == theirs[hit]
-        return at, hit
+        mine, theirs = self.array, keys.array
+        if mine.dtype.hasobject or theirs.dtype.hasobject:
+            mine, theirs = _alike([self, keys])
+        at = mine.searchsorted(theirs)
+        if not len(mine):
+            return at, np.zeros(len(theirs), bool)
+        return at, mine[np.minimum(at, len(mine) - 1)] == theirs
 
 
 def _alike(vectors: Sequence[Keys]) -> list[Any]:
