@@ -20,7 +20,7 @@ from sopnb.access.reading import Reading, commit_of, window, with_commits, with_
 from sopnb.access.record import Record
 from sopnb.access.ways import Access
 from sopnb.engine.counts import Counts
-from sopnb.engine.entries import Entries
+from sopnb.engine.entries import Entries, gathered
 from sopnb.engine.layers import Stack
 from sopnb.engine.storework import StoreWork
 from sopnb.errors import InvalidInput, InvalidState
@@ -31,6 +31,8 @@ from sopnb.schema import ID, Schema
 R = TypeVar("R", Reading, Stack, StoreWork)
 BATCH_ROWS = 65_536
 """Rows of a batch or frame where many come one after another."""
+GROUP_BYTES = 8 * 1024 * 1024
+"""About so much is judged by a condition at once."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -338,13 +340,23 @@ class Selection:
 
     def _ascending(self, reading: Reading, columns: Sequence[str], *, reverse: bool = False) -> Iterator[Entries]:
         """Yield what passes, each part ascending in itself."""
-        for part in reading.scan(self._keys.lo, self._keys.hi, reverse=reverse, columns=self._scanned(columns)):
-            if self._filter is not None:
-                batch = with_commits(reading, part) if SEQ in self._filter.columns else part.batch
-                passing = self._filter.passing(batch, store=self._access.name)
-                part = part if len(passing) == len(part) else part.take(passing)
-            if len(part):
-                yield part
+        parts = reading.scan(self._keys.lo, self._keys.hi, reverse=reverse, columns=self._scanned(columns))
+        if self._filter is None:
+            yield from parts
+            return
+        for several in _growing(parts):
+            kept = self._kept(self._filter, reading, several[::-1] if reverse else several)
+            if len(kept):
+                yield kept
+
+    def _kept(self, condition: Filter, reading: Reading, parts: Sequence[Entries]) -> Entries:
+        """Return what passes of several parts, as one."""
+        judged = [with_commits(reading, part) if SEQ in condition.columns else part.batch for part in parts]
+        mask = condition.mask(pa.Table.from_batches(judged), store=self._access.name)
+        table = pa.Table.from_batches([part.batch for part in parts]).filter(pa.array(mask)).combine_chunks()
+        seq = gathered([part.seq for part in parts], [len(part) for part in parts], np.int64)
+        batches = table.to_batches()
+        return Entries(batches[0] if batches else parts[0].batch.slice(0, 0), seq=seq if isinstance(seq, int) else seq[mask])
 
     def _parts(self, reading: Reading, columns: Sequence[str]) -> Iterator[Entries]:
         """Yield what passes, in the direction of the selection."""
@@ -426,7 +438,7 @@ class Selection:
 
     def _panel(self) -> display.Panel:
         facts = [*self._facts, *([] if self._filter is None else [f"where {self._filter}"])]
-        passes = None if self._filter is None or SEQ in self._filter.columns else self._filter.passing
+        passes = None if self._filter is None else self._filter.passing
         return display.selection_panel(
             self._access.name,
             self._schema,
@@ -454,6 +466,20 @@ def _told(key: Any) -> str:
 def _turned(part: Entries) -> Entries:
     """Return a part in descending order."""
     return part.take(np.arange(len(part) - 1, -1, -1))
+
+
+def _growing(parts: Iterator[Entries]) -> Iterator[list[Entries]]:
+    """Yield parts in groups: one first, then more and more of them, so that little is read in vain and much judged together."""
+    group: list[Entries] = []
+    most, nbytes = 1, 0
+    for part in parts:
+        group.append(part)
+        nbytes += part.nbytes
+        if len(group) >= most or nbytes >= GROUP_BYTES:
+            yield group
+            most, nbytes, group = 2 * most, 0, []
+    if group:
+        yield group
 
 
 def _cut(parts: list[Entries], size: int) -> tuple[list[Entries], bool]:

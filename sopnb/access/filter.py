@@ -50,14 +50,18 @@ class Filter:
         return Filter(self.expression & other.expression, tuple(dict.fromkeys((*self.columns, *other.columns))))
 
     def passing(self, batch: Any, *, store: str = "") -> Any:
-        """Return the positions of the rows of a batch that are kept, ascending. Raises ``InvalidInput`` if a value cannot be judged."""
+        """Return the positions of the rows of a batch that are kept, ascending. Raises as ``mask`` does."""
+        return np.flatnonzero(self.mask(pa.Table.from_batches([batch]), store=store))
+
+    def mask(self, table: Any, *, store: str = "") -> Any:
+        """Return for each row of a table whether it is kept. Raises ``InvalidInput`` if a value cannot be judged."""
         try:
-            kept = _evaluated(self.expression, pa.Table.from_batches([batch]))
+            kept = _evaluated(self.expression, table)
         except pa.ArrowInvalid as error:
             raise InvalidInput(f"store {store!r}: {self.expression} cannot be judged for every record: {error}") from None
         if pa.types.is_null(kept.type):
-            return np.zeros(0, np.int64)
-        return np.flatnonzero(kept.fill_null(False).to_numpy())
+            return np.zeros(table.num_rows, bool)
+        return kept.fill_null(False).to_numpy()
 
     def __str__(self) -> str:
         return str(self.expression)
