@@ -347,8 +347,10 @@ class LocalRegistry(Forkable):
             self._files.sync(fd)
             self._probe(position)
             self._head.publish(head := HeadState(self._boot, self._epoch, end))
-        except Exception as error:
-            self._drop_writer()
+        except BaseException as error:
+            self._drop_writer()  # if another process recovers, this one goes on without doing so
+            if not isinstance(error, Exception):
+                raise
             txid = transaction_id(self._epoch, after + 1, drafts[0].id)
             raise CommitUnknown(txid, epoch=self._epoch, seq=after + 1, reason=f"writing it failed ({error})") from error
         self._state = head

@@ -49,6 +49,10 @@ class PowerCut(Killed):
     """The machine is off, until ``power_on``."""
 
 
+class Misuse(BaseException):
+    """The storage code did what it must never do on any disk."""
+
+
 class Step(NamedTuple):
     """An operation that is about to be done: the ``number`` of it on this disk, and whether it ``changes`` anything."""
 
@@ -97,8 +101,12 @@ class File:
         self.lengths.append(length)
 
     def sync(self) -> None:
-        """Bring the cache to the disk."""
-        self.disk, self.pending, self.lengths, self.synced = bytearray(self.cache), {}, [], True
+        """Bring the cache to the disk: what is dirty in it, and no more."""
+        self.disk = self.disk[: len(self.cache)].ljust(len(self.cache), b"\0")
+        for sector in self.pending:
+            start = sector * SECTOR
+            self.disk[start : start + SECTOR] = self.cache[start : start + SECTOR]
+        self.pending, self.lengths, self.synced = {}, [], True
 
     def settle(self, choose: Choose) -> None:
         """Bring any version of each unsynced sector to the disk; nothing is pending any more, the cache is as it was."""
@@ -188,6 +196,7 @@ class _Description:
     path: Path
     writable: bool
     lock: str = ""
+    failed: bool = False
 
 
 class SimulatedDisk:
@@ -389,6 +398,8 @@ class SimulatedFiles(Files):
         description = self._description(fd)
         if not description.writable:
             raise StorageError(str(description.path), os.strerror(errno.EBADF), errno=errno.EBADF)
+        if description.failed:
+            raise Misuse(f"{description.path} is written through a descriptor whose sync failed")
         with self._doing("pwrite", description.path, True) as fault:
             done = bytes(data)
             if fault is not None:
@@ -399,8 +410,11 @@ class SimulatedFiles(Files):
     def sync(self, fd: int) -> None:
         """Bring the cache to the disk; a failed sync brings any part of it, and makes the pages pass for clean."""
         description = self._description(fd)
+        if description.failed:
+            raise Misuse(f"{description.path} is synced again after a failure")
         with self._doing("sync", description.path, True) as fault:
             if fault is not None:
+                description.failed = True
                 description.file.settle(self.disk.choose)
             elif not self.disk.dead:
                 description.file.sync()

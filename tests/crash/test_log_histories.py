@@ -12,7 +12,7 @@ SEEDS = 16
 @pytest.fixture
 def many(request: pytest.FixtureRequest) -> int:
     """How many histories of each seed."""
-    return 300 if request.config.getoption("--long") else 6
+    return 300 if request.config.getoption("--long") else 3
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

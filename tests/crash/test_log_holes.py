@@ -103,6 +103,20 @@ def test_a_reader_acts_on_no_record_whose_sync_then_fails(reader: Callable[[Worl
     aftermath(cut(here))
 
 
+def test_a_reader_acts_on_no_record_whose_writer_was_killed_before_its_sync(reader: Callable[[World], Callable[[], None]]) -> None:
+    """Whole in the page cache, past the head, with nobody who holds the lock; a writer that comes makes it durable first."""
+    here = world()
+    writer = here.open()
+    writer.commit(10)
+    look = reader(here)
+    here.disk.before = Trap(1, Fault("kill"), "sync", "segment")
+    with pytest.raises(Killed):
+        writer.commit(20)
+    look()
+    assert list(here.oracle.acted) == [1]
+    aftermath(cut(here))
+
+
 def test_a_reader_racing_an_overwrite_sees_nothing_torn(reader: Callable[[World], Callable[[], None]]) -> None:
     """Of a record that is half written it sees nothing; what is damaged before the head it does not pass over."""
     here = world(choose=lambda n: n // 2)
@@ -174,11 +188,11 @@ def test_a_failed_sync_is_seen_by_another_process(evicted: bool) -> None:
     first.commit(10)
     second.look()
     here.disk.before = Trap(1, Fault("error"), "sync", "segment")
-    assert first.commit(20) is None
+    assert first.commit(1500) is None
     if evicted:
         for file in here.disk.files():
             file.evict()
-    assert second.commit(30) is True
+    assert second.commit(1500) is True
     assert len(second.look()) == (2 if evicted else 3)
     aftermath(cut(here))
 
@@ -267,19 +281,21 @@ def test_a_device_that_swallows_a_sync_gets_no_acknowledgement() -> None:
 # -- power cuts and damage -----------------------------------------------------------------------------------------------------
 
 
-def test_of_two_records_before_one_sync_only_the_second_on_the_disk_is_no_damage() -> None:
+@pytest.mark.parametrize("before", [(10,), (10, 15500)], ids=["here", "after a roll"])
+def test_of_two_records_before_one_sync_only_the_second_on_the_disk_is_no_damage(before: tuple[int, ...]) -> None:
     here = world()
     writer = here.open()
-    writer.commit(10)
+    for size in before:
+        writer.commit(size)
     here.disk.before = Trap(1, Fault("cut"), "sync", "segment")
     with pytest.raises(Killed):
         writer.commit(700, 300)
-    file = segment(here)
+    file = segment(here, len(before))
     assert sorted(file.pending) == [0, 1, 2]
     keep(file, 1, 2)
     after = cut(here)
-    assert len(records(after)) == 2
-    assert after.open().look() == [bytes(7) + b"\1"]
+    assert len(records(after)) == len(before) + 1
+    assert len(after.open().look()) == len(before)
     aftermath(after)
 
 
@@ -315,13 +331,21 @@ def test_damage_to_what_was_durable_is_reported_and_never_cut(damaged: tuple[Wor
     assert {name: data for name, data in after.image().items() if "segment" in name} == {n: d for n, d in before.items() if "segment" in n}
 
 
-def test_a_sector_that_reads_as_zeros_is_damage_where_an_old_head_covers_it(damaged: tuple[World, File, int, int]) -> None:
-    here, file, _, end = damaged
+@pytest.mark.parametrize("evidence", ["an old head", "a later record"])
+def test_a_sector_that_reads_as_zeros_is_damage_where_something_covers_it(evidence: str) -> None:
+    here = world()
+    writer = here.open()
+    for size in [3000] if evidence == "an old head" else [3000, 10]:
+        writer.commit(size)
+    file, _, end = records(here)[0]
     file.write(bytes(SECTOR), end // SECTOR * SECTOR - SECTOR)
     file.sync()
     here.oracle.flipped = True
+    after = cut(here, newest)
+    if evidence != "an old head":
+        after.disk.folder(LOG).set("head", None)
     with pytest.raises(Corruption, match="durable"):
-        cut(here, newest).open().look()
+        after.open().look()
 
 
 def test_a_segment_that_is_gone_is_damage() -> None:
