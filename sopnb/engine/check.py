@@ -19,15 +19,19 @@ from sopnb.protocols import Blobs, Pins
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: ``store`` and ``where`` say where, ``what`` says what."""
+    """One thing that is wrong: ``store`` and ``where`` say where, ``what`` says what.
+
+    A ``leftover`` only takes space: an ordinary crash may leave it.
+    """
 
     store: str
     where: str
     what: str
+    leftover: bool = False
 
 
 class Report(Sequence[Problem]):
-    """What a check found: a sequence of problems; ``ok`` if there is none."""
+    """What a check found: a sequence of problems; ``ok`` if there is none but leftovers."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self._problems = tuple(problems)
@@ -35,7 +39,7 @@ class Report(Sequence[Problem]):
     @property
     def ok(self) -> bool:
         """True if nothing is wrong."""
-        return not self._problems
+        return all(problem.leftover for problem in self._problems)
 
     @overload
     def __getitem__(self, index: int) -> Problem: ...
@@ -48,7 +52,9 @@ class Report(Sequence[Problem]):
         return len(self._problems)
 
     def __repr__(self) -> str:
-        return "check: nothing is wrong" if self.ok else "check:\n" + "\n".join(f"  {p.store}: {p.where}: {p.what}" for p in self)
+        return (
+            "check: nothing is wrong" if not self._problems else "check:\n" + "\n".join(f"  {p.store}: {p.where}: {p.what}" for p in self)
+        )
 
 
 def check_database(state: State, blobs: Blobs, pins: Pins) -> Report:
@@ -74,7 +80,7 @@ def _blobs(state: State, blobs: Blobs, pins: Pins) -> Iterator[Problem]:
     for blob in sorted(there.keys() - state.live.keys() - state.dropped.keys()):
         owner = blob.partition("-")[0]
         if owner in state.fenced and not pins.alive(owner):
-            yield Problem("", f"blob {blob}", "no commit names it and its owner is gone; compact() removes it")
+            yield Problem("", f"blob {blob}", "no commit names it and its owner is gone; compact() removes it", leftover=True)
 
 
 def _store(store: StoreState) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 
 import pytest
 
@@ -179,3 +180,26 @@ def _kill_at(machine: Machine, n: int) -> None:
         return Fault("kill") if step.changes and next(count) == n else None
 
     machine.disk.before = before
+
+
+def test_what_a_crash_in_a_collection_leaves_is_named_and_is_no_damage() -> None:
+    # The owner of a draft died and was fenced; before its draft went, power failed: check said that the database was not in order.
+    machine, ledger, workload = Machine(), Ledger(), Script(_beginning)
+    workload.run(machine, ledger).close()
+    machine.disk.before = _at("sync", "blobs", Fault("kill"))
+    with pytest.raises(Killed):
+        workload.commit(machine.open(), LOAD_AGAIN, ledger)
+    machine.disk.before = _at("unlink", "blobs", Fault("kill"))
+    with pytest.raises(Killed):
+        machine.open().upkeep.collect()
+    machine.disk.before = lambda step: None
+    engine = machine.open()
+    report = engine.check()
+    assert [problem.leftover for problem in report] == [True]
+    assert report.ok
+    engine.upkeep.collect()
+    assert len(engine.check()) == 0
+
+
+def _at(name: str, folder: str, fault: Fault) -> Callable[[Step], Fault | None]:
+    return lambda step: fault if step.name == name and folder in step.path.parts else None
