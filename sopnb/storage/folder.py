@@ -26,7 +26,7 @@ from sopnb.protocols import Clock
 from sopnb.settings import DatabaseSettings
 from sopnb.storage.files import Files
 from sopnb.storage.lock import FileLock
-from sopnb.storage.log import LogFormat
+from sopnb.storage.log import SECTOR, LogFormat
 from sopnb.storage.segments import Segments
 
 VERSION = 1
@@ -154,8 +154,16 @@ def _refuse_foreign(folder: Path, files: Files) -> None:
 
 
 def _check(settings: DatabaseSettings) -> None:
-    if not 512 <= settings.segment_bytes <= settings.segment_limit:
-        raise InvalidInput(f"segment_bytes must be between 512 and segment_limit, not {settings.segment_bytes}")
+    try:
+        msgspec.convert(msgspec.json.decode(msgspec.json.encode(_stored(settings))), DatabaseSettings)
+    except (TypeError, msgspec.ValidationError) as error:
+        raise InvalidInput(f"these settings cannot be stored: {error}") from error
+    if not SECTOR <= settings.segment_bytes <= settings.segment_limit:
+        raise InvalidInput(f"segment_bytes must be between {SECTOR} and segment_limit, not {settings.segment_bytes}")
+
+
+def _stored(settings: DatabaseSettings) -> dict[str, object]:
+    return {each.name: getattr(settings, each.name) for each in fields(DatabaseSettings)}
 
 
 def _encode(description: Description) -> bytes:
@@ -165,7 +173,7 @@ def _encode(description: Description) -> bytes:
             "uuid": description.uuid.hex(),
             "epoch": description.epoch,
             "features": description.features,
-            "settings": {f.name: getattr(description.settings, f.name) for f in fields(DatabaseSettings)},
+            "settings": _stored(description.settings),
         }
     )
     return body + b"\n" + xxh3_64_hexdigest(body).encode() + b"\n"

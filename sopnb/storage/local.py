@@ -88,8 +88,7 @@ class LocalRegistry(Forkable):
 
     def read(self, after: int) -> Sequence[Commit]:
         """Return the commits after ``after``, up to the head. Raises ``Trimmed`` or ``Corruption``."""
-        end = self._current().place
-        while after < end.seq:
+        while after < (end := self._current().place).seq:
             try:
                 return [entry.commit for entry in self._entries(after, end) if entry.commit.seq > after]
             except FileNotFoundError as missing:
@@ -232,19 +231,19 @@ class LocalRegistry(Forkable):
         end = self._current().place
         if not 0 < seq <= end.seq:
             raise InvalidInput(f"a checkpoint at {seq} needs a commit of that number; the newest is {end.seq}")
-        place = self._place(seq, end)
+        place = self._place(seq)
         self._checkpoints.save(place, state)
         if self._newest is None or self._newest.seq < seq:
             self._newest = place
 
-    def _place(self, seq: int, end: Place) -> Place:
+    def _place(self, seq: int) -> Place:
         """Return the log's end just after commit ``seq``."""
         for known in (self._index.before(seq), self._checkpoints.newest(seq)):
             if known is not None and known.seq == seq:
                 return known
         while True:
             try:
-                return next(entry.end for entry in self._entries(seq - 1, end) if entry.end.seq == seq)
+                return next(entry.end for entry in self._entries(seq - 1, self._current().place) if entry.end.seq == seq)
             except FileNotFoundError as missing:
                 self._forget(missing)
 
@@ -293,18 +292,15 @@ class LocalRegistry(Forkable):
         try:
             if not self._depth:
                 self._lock.acquire(left)
-                try:
-                    self._owner = threading.get_ident()
-                    self._state = self._settled()
-                except BaseException:
-                    self._lock.release()
-                    raise
+                self._owner = threading.get_ident()
+                self._state = self._settled()
             self._depth += 1
-        except Timeout as error:
+        except BaseException as error:
+            if not self._depth:
+                self._lock.release()
             mutex.release()
-            raise Timeout(error.what, waited=timeout, holder=error.holder) from None
-        except BaseException:
-            mutex.release()
+            if isinstance(error, Timeout):
+                raise Timeout(error.what, waited=timeout, holder=error.holder) from None
             raise
         return self._life
 
@@ -441,8 +437,9 @@ class LocalRegistry(Forkable):
         if how == "inline":
             self._make(number)
         elif how == "thread":
-            self._maker = threading.Thread(target=self._make, args=(number,), name="sopnb segment")
-            self._maker.start()
+            maker = threading.Thread(target=self._make, args=(number,), name="sopnb segment")
+            maker.start()
+            self._maker = maker
 
     def _make(self, number: int) -> None:
         with suppress(OSError):  # whoever needs the segment makes it, or fails

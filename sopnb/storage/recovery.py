@@ -47,6 +47,7 @@ def examine(segments: Segments, checkpoints: Checkpoints, head: HeadState | None
         except FileNotFoundError as missing:
             if (checkpoints.newest() or segments.format.genesis).seq <= start.seq:
                 raise Corruption(str(segments.path(start.position.segment)), "this segment of the log is missing") from missing
+            this_boot = False
     if sure.position > end.position:
         raise _damage(
             segments, end.position, f"commit {sure.seq} was durable and ends at {sure.position.offset} of segment {sure.position.segment}"

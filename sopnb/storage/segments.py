@@ -95,7 +95,7 @@ class Segments:
     def _draft(self, number: int, room: int) -> Path:
         """Write a file of zeros under a temporary name, synced."""
         unit = max(SECTOR, self.format.alignment)
-        size = max(min(self._first << (number - 1), self._limit), self._first, room)
+        size = max(min(self._first << min(number - 1, 40), self._limit), self._first, room)
         size += -size % unit
         draft = self.folder / f"{number}.{self._clock.new_id(4).hex()}{_DRAFT}"
         fd = self.files.create(draft)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
 import pytest
@@ -194,6 +195,20 @@ def test_a_failed_sync_is_seen_by_another_process(evicted: bool) -> None:
             file.evict()
     assert second.commit(1500) is True
     assert len(second.look()) == (2 if evicted else 3)
+    aftermath(cut(here))
+
+
+def test_a_page_that_leaves_the_cache_during_recovery_takes_no_record_with_it() -> None:
+    """The record was whole when it was looked at; what is written again is that, not what the disk shows by then."""
+    here = world()
+    first, second = here.open(), here.open()
+    first.commit(10)
+    second.look()
+    here.disk.before = Trap(1, Fault("error"), "sync", "segment")
+    assert first.commit(1500) is None
+    met = during(here, "open_write", "segment", lambda: [file.evict() for file in here.disk.files()])
+    assert second.commit(30) is True
+    assert met
     aftermath(cut(here))
 
 
@@ -420,3 +435,26 @@ def test_segments_whose_removal_was_not_durable_are_trimmed_all_the_same() -> No
     assert caught.value.oldest == 5
     assert [commit.seq for commit in process.registry.read(4)] == [5, 6]
     aftermath(after)
+
+
+def test_a_reader_that_others_overtake_and_trim_under_is_told_or_reads_on() -> None:
+    """Between its look at the head and its look at the segments the log went on, and what it wanted is gone."""
+    here = world(SMALL)
+    writer, reader = here.open(), here.open()
+    writer.commit(600)
+    reader.look()
+    writer.commit(600)
+
+    def overtake() -> None:
+        for _ in range(3):
+            writer.commit(600)
+            writer.checkpoint()
+
+    for name in ("open_read", "listdir"):
+        met = during(here, name, "segment" if name == "open_read" else "log", overtake)
+        with suppress(Trimmed):
+            assert [commit.seq for commit in reader.registry.read(0)] == list(range(1, len(here.oracle.acknowledged) + 1))
+        assert met
+    reader.look()
+    with pytest.raises(Trimmed):
+        reader.registry.read(0)

@@ -85,8 +85,14 @@ def test_settings_are_kept_and_others_are_refused(path: Path) -> None:
 
 
 def test_settings_that_cannot_be_are_refused(path: Path) -> None:
-    for settings in (DatabaseSettings(segment_bytes=100), DatabaseSettings(segment_bytes=2048, segment_limit=1024)):
-        with pytest.raises(InvalidInput, match="segment_bytes"):
+    wrong: Any = "many"
+    for settings in (
+        DatabaseSettings(segment_bytes=100),
+        DatabaseSettings(segment_bytes=2048, segment_limit=1024),
+        DatabaseSettings(segment_bytes=wrong),
+        DatabaseSettings(segment_bytes=object()),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InvalidInput, match="segment_bytes|stored"):
             open_backend(path, settings=settings, handle=HANDLE)
     assert not path.exists()
 
