@@ -15,6 +15,7 @@ from sopnb.access.progress import Progress
 from sopnb.access.ways import Live, store_of
 from sopnb.engine.bulk import OnError
 from sopnb.engine.check import Report
+from sopnb.engine.counts import Counts
 from sopnb.engine.upkeep import Upkeep
 from sopnb.engine.work import Mode, Work
 from sopnb.errors import InvalidInput
@@ -120,16 +121,16 @@ class Database:
         >>> db.create("notes", schema={"author": "string", "written": "timestamp[us, UTC]", "more": "json"}, index=["author", "-written"])
         Store 'notes': 0 records; 3 columns; index author ↑, written ↓
         """
-        self._run(lambda tx: tx.create(name, schema, index), message)
+        self.run(lambda tx: tx.create(name, schema, index), message=message)
         return self[name]
 
     def drop(self, name: str, *, message: str = "") -> None:
         """Drop a store with all its records, durably. Raises ``StoreNotFound``. Until the horizon passes, ``at`` still shows it."""
-        self._run(lambda tx: tx.drop(name), message)
+        self.run(lambda tx: tx.drop(name), message=message)
 
     def rename(self, old: str, new: str, *, message: str = "") -> None:
         """Rename a store, durably. Raises ``StoreNotFound`` or ``StoreExists``."""
-        self._run(lambda tx: tx.rename(old, new), message)
+        self.run(lambda tx: tx.rename(old, new), message=message)
 
     @overload
     def load(
@@ -170,9 +171,13 @@ class Database:
         load = Load(name, data, index, if_exists, on_error)
         if dry_run:
             return load.schema()
-        self._lease.use()
-        load = load.begun()
-        counts, seq = self._attempt(lambda tx: tx.run_load(load), message, repeatable=load.repeatable)
+        engine, load = self._lease.use(), load.begun()
+
+        def body(work: Work) -> Counts:
+            with self._lease.within():
+                return load.into(work, engine)
+
+        counts, seq = attempt(engine, body, message=message, repeatable=load.repeatable)
         return Store(Live(self._lease, name), loaded=counts.at(seq))
 
     # -- transactions ---------------------------------------------------------------------------------------------------------
@@ -196,27 +201,12 @@ class Database:
         >>> db.run(lambda tx: tx["counters"].upsert({"name": "visits", "n": 1})).inserted
         1
         """
-        return self._attempt(fn, message, deadline=deadline, mode=mode, author=author)[0]
 
-    def _run(self, fn: Callable[[Transaction], object], message: str = "") -> None:
-        self._attempt(fn, message)
-
-    def _attempt(
-        self,
-        fn: Callable[[Transaction], T],
-        message: str,
-        *,
-        deadline: float | None = None,
-        mode: Mode = "write",
-        author: str = "",
-        repeatable: bool = True,
-    ) -> tuple[T, int]:
         def body(work: Work) -> T:
             with self._lease.within():
                 return fn(Transaction(self._lease, work))
 
-        engine = self._lease.use()
-        return attempt(engine, body, mode=mode, message=message, author=author, deadline=deadline, repeatable=repeatable)
+        return attempt(self._lease.use(), body, mode=mode, message=message, author=author, deadline=deadline)[0]
 
     # -- the past -------------------------------------------------------------------------------------------------------------
 
@@ -247,11 +237,11 @@ class Database:
 
         Raises ``InvalidInput`` if there is no such commit, or if the name is at another one and ``move`` is false.
         """
-        self._run(lambda tx: tx.tag(name, seq, move=move))
+        self.run(lambda tx: tx.tag(name, seq, move=move))
 
     def untag(self, name: str) -> None:
         """Take a tag away. Raises ``TagNotFound``."""
-        self._run(lambda tx: tx.untag(name))
+        self.run(lambda tx: tx.untag(name))
 
     def tags(self) -> dict[str, int]:
         """Return the commits that have a name, by name."""

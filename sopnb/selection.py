@@ -255,7 +255,7 @@ class Selection:
 
         def change(store: StoreWork) -> Counts:
             counts = Counts()
-            for keys in self._key_tables(self._checked(store)):
+            for keys in self._key_tables(self._checked(store), one.nbytes):
                 new = one.take(pa.array(np.zeros(len(keys), np.int64)))
                 table = pa.table([*keys.columns, *new.columns], names=[*keys.column_names, *values])
                 counts += store.write("update", table)
@@ -389,14 +389,16 @@ class Selection:
             if at >= stop:
                 return
 
-    def _key_tables(self, reading: Reading) -> Iterator[Any]:
-        """Yield the keys of all of them as tables of many rows."""
+    def _key_tables(self, reading: Reading, more: int) -> Iterator[Any]:
+        """Yield the keys of all of them as tables so large that each, with ``more`` bytes a row, is written ahead of the commit."""
         waiting: list[Any] = []
+        nbytes = 0
         for part in self._ascending(reading, self._schema.stored_key_names):
             waiting.append(part.batch.select(list(self._schema.stored_key_names)))
-            if sum(batch.num_rows for batch in waiting) >= BATCH_ROWS:
+            nbytes += waiting[-1].nbytes + more * len(part)
+            if nbytes > self._access.engine.spill_bytes:
                 yield pa.Table.from_batches(waiting)
-                waiting = []
+                waiting, nbytes = [], 0
         if waiting:
             yield pa.Table.from_batches(waiting)
 

@@ -10,10 +10,8 @@ from sopnb.access.attempt import forget
 from sopnb.access.lease import Lease
 from sopnb.access.loading import IfExists, Index, Load, specification
 from sopnb.access.names import checked_name
-from sopnb.access.progress import Progress
 from sopnb.access.ways import Within
 from sopnb.engine.bulk import OnError
-from sopnb.engine.counts import Counts
 from sopnb.engine.work import Mode, Work
 from sopnb.errors import InvalidInput, TagNotFound
 from sopnb.schema import Schema
@@ -109,15 +107,10 @@ class Transaction:
         message: str = "",
     ) -> Store:
         """Load data into a store; see ``Database.load``."""
-        counts = self.run_load(Load(name, data, index, if_exists, on_error))
+        counts = Load(name, data, index, if_exists, on_error).into(self._work, self._lease.engine)
         if message:
             self.message = f"{self.message}; {message}" if self.message else message
         return Store(Within(self._lease, self._work, name), loaded=counts)
-
-    def run_load(self, load: Load) -> Counts:
-        """Do a load that was put together elsewhere."""
-        handle = self._lease.engine.handle
-        return load.into(self._work, Progress(handle, self._lease.engine.clock).bar, handle.load_bytes)
 
     # -- tags -----------------------------------------------------------------------------------------------------------------
 

@@ -305,6 +305,7 @@ def test_unknown_and_reserved_columns_are_refused_by_name(planes: Any) -> None:
         ({"maker": "C", "number": 2**63}, "column 'number'"),
         ({"maker": 5, "number": 2}, "column 'maker'"),
         (5, "rows cannot be read from int"),
+        (pd.Series({"maker": "C", "number": 1}), "a Series is no record.*to_dict"),
         ("text", "rows cannot be read from str"),
     ]:
         with pytest.raises(InvalidInput, match=reason):

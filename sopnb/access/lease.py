@@ -116,11 +116,12 @@ class _Opened(Forkable):
                 if key is not None:
                     self._by_key[key] = found
                 return found
-            backend.close()
-            if handle is not None and handle != found.engine.handle:
-                raise InvalidInput(f"{backend.name!r} is open in this process with other handle settings; close that handle first")
-            found.leases += 1
-            return found
+            found.leases += 1  # at once: a forgotten lease may be collected at any moment, and must not be the last one
+        backend.close()
+        if handle is not None and handle != found.engine.handle:
+            self.release(found)
+            raise InvalidInput(f"{backend.name!r} is open in this process with other handle settings; close that handle first")
+        return found
 
     def release(self, shared: _Shared) -> None:
         """Give one lease back."""

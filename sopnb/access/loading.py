@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from sopnb.access.names import checked_name
-from sopnb.access.progress import Done
+from sopnb.access.progress import Progress
 from sopnb.engine.bulk import OnError
 from sopnb.engine.counts import Counts
+from sopnb.engine.engine import Engine
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.work import Work
 from sopnb.errors import InvalidInput, StoreExists
@@ -24,7 +24,6 @@ from sopnb.schema import Schema
 
 IfExists = Literal["raise", "replace", "insert", "upsert"]
 Index = str | Iterable[str] | IndexSpecification
-Bar = Callable[[str, int | None], AbstractContextManager[Done]]
 PIECE = 4
 """Pieces of a stream are joined to this part of what a bulk write may sort in memory."""
 
@@ -68,8 +67,8 @@ class Load:
         """Return the schema of the store that it would make."""
         return self._schema(Pieces(self.data))
 
-    def into(self, work: Work, bar: Bar, load_bytes: int) -> Counts:
-        """Write the data within a transaction. Raises ``StoreExists``, ``DuplicateKey``, ``InvalidInput``, ``SchemaMismatch``."""
+    def into(self, work: Work, engine: Engine) -> Counts:
+        """Write the data within a transaction of this engine. Raises ``StoreExists``, ``DuplicateKey``, ``InvalidInput``, ``SchemaMismatch``."""
         work.writing()
         exists = self.name in work.stores()
         if exists and self.if_exists == "raise":
@@ -77,14 +76,14 @@ class Load:
         if exists and self.if_exists != "replace":
             store = work.store(self.name)
             self._same_index(store.schema.specification)
-            return self._write(store, Pieces(self.data, documents=store.schema.documents), bar, load_bytes)
+            return self._write(store, Pieces(self.data, documents=store.schema.documents), engine)
         pieces = Pieces(self.data)
         schema = self._schema(pieces)
         if exists:
             work.drop(self.name)
-        return self._write(work.create(self.name, schema), pieces, bar, load_bytes)
+        return self._write(work.create(self.name, schema), pieces, engine)
 
-    def _write(self, store: StoreWork, pieces: Pieces, bar: Bar, load_bytes: int) -> Counts:
+    def _write(self, store: StoreWork, pieces: Pieces, engine: Engine) -> Counts:
         schema, report = store.schema, self.on_error == "report"
         kind: Literal["insert", "upsert"] = "upsert" if self.if_exists == "upsert" else "insert"
         misfits: list[Any] = []
@@ -95,10 +94,10 @@ class Load:
             schema,
             store=self.name,
             partial=kind == "upsert",
-            size=max(load_bytes // PIECE, 1),
+            size=max(engine.handle.load_bytes // PIECE, 1),
             refused=misfits if report else None,
         )
-        with bar(f"load {self.name}", pieces.rows) as done:
+        with Progress(engine.handle, engine.clock).bar(f"load {self.name}", pieces.rows) as done:
             for table in tables:
                 did = store.write(kind, table, on_error=self.on_error)
                 refused += [] if did.rejected is None else [did.rejected]

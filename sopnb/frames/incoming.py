@@ -51,6 +51,8 @@ def incoming(rows: Any, schema: Schema, *, store: str, whole: bool, report: bool
     if isinstance(rows, list | tuple) and all(isinstance(row, Mapping) for row in rows):
         found = gathered(rows, schema, store=store, whole=whole, report=report)
         return Incoming(found.tables, [], found.refused)
+    if type(rows).__name__ == "Series" and is_pandas(rows):
+        raise InvalidInput(f"store {store!r}: a Series is no record; give row.to_dict(), or the DataFrame")
     table = adopt(rows, documents=schema.documents)[0]
     for name in ("_seq", "_reason"):
         if name in table.column_names:
