@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sopnb
+from sopnb import HandleSettings
 from sopnb.errors import InvalidInput, InvalidState, SchemaMismatch
 from tests.api_support import QUIET, SMALL, World, worlds
 
@@ -458,6 +459,20 @@ def test_a_large_update_is_one_commit() -> None:
     assert store.where(pc.field("w") == 3).update({"v": 1.5}).updated == len(range(3, n, 7))
     assert db.seq == before + 1
     assert store[:].to_pandas()["v"].sum() == 1.5 * len(range(3, n, 7))
+
+
+def test_a_large_update_is_written_ahead_in_pieces() -> None:
+    n = 20_000
+    with sopnb.open(":memory:", handle=HandleSettings(load_bytes=100_000, maintenance="off", progress=False)) as db:
+        store = db.load("many", pd.DataFrame({"k": np.arange(n), "v": np.zeros(n), "text": "as it was"}), "k")
+        seq = db.seq
+        with db.transaction() as tx:
+            assert tx["many"].where(pc.field("k") >= 100).update({"v": 1.5}).updated == n - 100
+            assert len(tx._work.spilled) >= 3
+            assert tx["many"][:].to_pandas()["v"].sum() == 1.5 * (n - 100)
+        assert db.seq == seq + 1
+        assert store[:].to_pandas()["text"].unique().tolist() == ["as it was"]
+        assert db.check().ok
 
 
 # -- what is read -------------------------------------------------------------------------------------------------------------

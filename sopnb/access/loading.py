@@ -68,7 +68,10 @@ class Load:
         return self._schema(Pieces(self.data))
 
     def into(self, work: Work, engine: Engine) -> Counts:
-        """Write the data within a transaction of this engine. Raises ``StoreExists``, ``DuplicateKey``, ``InvalidInput``, ``SchemaMismatch``."""
+        """Write the data within a transaction of this engine.
+
+        Raises ``StoreExists``, ``DuplicateKey``, ``InvalidInput`` or ``SchemaMismatch``.
+        """
         work.writing()
         exists = self.name in work.stores()
         if exists and self.if_exists == "raise":
