@@ -153,8 +153,9 @@ class Committer:
             after = self._history.refresh()
             if self._history.fenced():
                 raise InvalidState("this process was taken for dead by another; open the database again")
-            if patient and any(past.heavy for member in waiting for past in self._rest(member)):
-                return False
+            for member in waiting:
+                if patient and member.checked < after and any(past.heavy for past in self._rest(member)):
+                    return False
             group: list[Past] = []
             for member in waiting:
                 if not member.done:

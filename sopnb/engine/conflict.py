@@ -37,7 +37,10 @@ class Past:
     @property
     def nbytes(self) -> int:
         """About how many bytes it takes."""
-        return 500 + sum(3 * len(change.ops) for change in self.payload.changes)
+        size = 500
+        for change in self.payload.changes:
+            size += 3 * len(change.ops)
+        return size
 
     @cached_property
     def keys(self) -> dict[int, list[bytes]]:

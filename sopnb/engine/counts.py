@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -39,4 +39,4 @@ class Counts:
 
     def at(self, seq: int) -> Counts:
         """Return this answer with the commit that holds it."""
-        return replace(self, seq=seq)
+        return Counts(self.inserted, self.updated, self.unchanged, self.deleted, self.missing, self.rejected, seq)

@@ -7,7 +7,6 @@ appended but not answered is not applied: the next look finds it, or does not.
 from __future__ import annotations
 
 import threading
-import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -22,7 +21,7 @@ from sopnb.engine.commit import Committer
 from sopnb.engine.conflict import Past, validate
 from sopnb.engine.maintenance import Maintenance
 from sopnb.engine.record import Payload, StoreChange
-from sopnb.engine.state import Hold, State, StoreState, tree_data, tree_ref
+from sopnb.engine.state import Holds, State, StoreState, tree_data, tree_ref
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.tree import TreeReader, TreeRef
 from sopnb.engine.upkeep import Upkeep
@@ -83,7 +82,7 @@ class Engine:
         self._recent: deque[Past] = deque()
         self._recent_bytes = 0
         self._outcomes: OrderedDict[int, tuple[bytes, int]] = OrderedDict()
-        self._holds: weakref.WeakSet[Hold] = weakref.WeakSet()
+        self._holds = Holds()
         self._blob = 0
         self._litter: set[str] = set()
         self._pinned = 0
@@ -216,7 +215,7 @@ class Engine:
                 self.backend.pins.advance(oldest)
 
     def _oldest_read(self) -> int:
-        return min([self._state.seq, self._handed.seq, *(hold.seq for hold in list(self._holds))])
+        return min([self._state.seq, self._handed.seq, *(hold.seq for hold in self._holds)])
 
     def _missing(self, blob: str) -> SopError:
         """Return the error for a blob that is not there: collected under a reader without a pin, or lost."""
@@ -486,7 +485,7 @@ class Engine:
             "tags": dict(state.tags),
             "horizon": state.horizon,
             "dropped_bytes": sum(said.size for said in state.dropped.values()),
-            "readers": sorted(hold.seq for hold in list(self._holds) if hold.seq != state.seq),
+            "readers": sorted(hold.seq for hold in self._holds if hold.seq != state.seq),
             "pins": [(pin.owner, pin.seq) for pin in self.backend.pins.held()],
             "log_bytes": self.backend.registry.size(),
             "leaves_used": self.reader.leaves,

@@ -87,9 +87,9 @@ def due(store: StoreState, settings: DatabaseSettings) -> Plan | None:
     the base is ``base_share`` of it, everything becomes the base.
     """
     tail_due = store.tail.operations > settings.tail_rows or store.tail.bytes > settings.tail_bytes
-    parts = store.parts if tail_due else store.layers
-    if not parts:
+    if not tail_due and len(store.layers) < 2:
         return None
+    parts = store.parts if tail_due else store.layers
     sizes = [max(layer.entries, 1) for layer in parts]
     if len(parts) > 1 and sum(sizes[1:]) >= settings.base_share * sizes[0]:
         return Plan(store, parts, bottom=True)

@@ -25,7 +25,8 @@ from sopnb.errors import Corruption, UnsupportedFormat
 from sopnb.schema import Schema
 
 FORMAT = 1
-KNOWN = frozenset({"catalogue", "changes", "folds", "tags", "collect", "gone"})
+_ORDER = ("catalogue", "changes", "collect", "folds", "gone", "tags")
+KNOWN = frozenset(_ORDER)
 
 PUT, DELETE = 0, 1
 Operation = tuple[int, bytes, int, int, tuple[Any, ...] | None]
@@ -104,8 +105,9 @@ _operations = msgspec.msgpack.Decoder(list[tuple[int, bytes, int, int, Any]])
 
 def encode(payload: Payload) -> bytes:
     """Return the stored form; ``kinds`` is filled in from the parts that are there."""
-    kinds = [name for name in sorted(KNOWN) if getattr(payload, name)]
-    return _encoder.encode(msgspec.structs.replace(payload, kinds=kinds))
+    p = payload
+    kinds = [name for name in _ORDER if getattr(p, name)]
+    return _encoder.encode(Payload(p.format, kinds, p.author, p.message, p.catalogue, p.changes, p.folds, p.tags, p.collect, p.gone))
 
 
 def decode(data: bytes, where: str = "commit") -> Payload:

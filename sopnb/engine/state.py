@@ -8,7 +8,8 @@ states and only grows; a state looks at it up to its own seq.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -36,6 +37,9 @@ def tree_data(ref: TreeRef | None) -> list[Any] | None:
     return None if ref is None else list(msgspec.structs.astuple(ref))
 
 
+_NO_STORES: Catalogue[StoreState] = Catalogue()
+
+
 class Hold:
     """As long as this object lives somebody reads the state after commit ``seq``."""
 
@@ -45,9 +49,30 @@ class Hold:
         self.seq = seq
 
 
-@dataclass(frozen=True, eq=False)
+class Holds:
+    """The holds that somebody still has, of all that were added. Adding costs next to nothing, for it is done at every commit."""
+
+    def __init__(self) -> None:
+        self._refs: list[weakref.ref[Hold]] = []
+        self._most = 64
+
+    def add(self, hold: Hold) -> None:
+        """Keep an eye on a hold."""
+        self._refs.append(weakref.ref(hold))
+        if len(self._refs) > self._most:
+            self._refs = [weakref.ref(living) for living in self]
+            self._most = 2 * len(self._refs) + 64
+
+    def __iter__(self) -> Iterator[Hold]:
+        return (hold for ref in self._refs if (hold := ref()) is not None)
+
+
+@dataclass(eq=False)
 class StoreState:
-    """One store in one state. ``total`` is what the operations of the tail up to ``seq`` add to the row count."""
+    """One store in one state, never changed. ``total`` is what the operations of the tail up to ``seq`` add to the row count.
+
+    Not a frozen dataclass, which takes three times as long to make, and every commit makes some.
+    """
 
     id: int
     name: str
@@ -62,11 +87,14 @@ class StoreState:
     changed: int = 0
     """The newest commit that changed the store's records or name."""
     hold: Hold | None = None
+    _stack: Stack | None = field(init=False, default=None)
 
-    @cached_property
+    @property
     def stack(self) -> Stack:
         """All layers as one order."""
-        return Stack(self.parts, self.schema, self.reader.far, hold=self.hold)
+        if self._stack is None:
+            self._stack = Stack(self.parts, self.schema, self.reader.far, hold=self.hold)
+        return self._stack
 
     @property
     def parts(self) -> tuple[Layer, ...]:
@@ -143,9 +171,9 @@ class Live(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class State:
-    """The database after commit ``seq``. ``time`` is that commit's, in microseconds since 1970 UTC.
+    """The database after commit ``seq``; never changed. ``time`` is that commit's, in microseconds since 1970 UTC.
 
     ``live`` says which blobs it needs, ``dropped`` which blobs past states need, ``horizon`` the oldest state that stays readable,
     ``fenced`` the owners that may commit no more.
@@ -153,7 +181,7 @@ class State:
 
     seq: int = 0
     time: int = 0
-    by_id: Catalogue[StoreState] = field(default_factory=Catalogue)
+    by_id: Catalogue[StoreState] = field(default_factory=lambda: _NO_STORES)
     names: Mapping[str, int] = field(default_factory=dict)
     tags: Mapping[str, int] = field(default_factory=dict)
     live: Mapping[str, Live] = field(default_factory=dict)
@@ -165,7 +193,7 @@ class State:
     _as_of: dict[int, StoreState] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hold", Hold(self.seq))
+        self.hold = Hold(self.seq)
 
     @cached_property
     def stores(self) -> Mapping[str, StoreState]:
@@ -186,13 +214,15 @@ class State:
         new: dict[int, StoreState | None] = {}
         for change in payload.catalogue:
             new[change.store] = _catalogued(new.get(change.store) or self.by_id.get(change.store), change, commit.seq, reader)
+        trees = bool(payload.catalogue or payload.folds)
         for store_change in payload.changes:
             new[store_change.store] = self._newest(new, store_change.store).changed_by(store_change, commit.seq)
+            trees |= store_change.run is not None
         for fold in payload.folds:
             new[fold.store] = self._newest(new, fold.store).folded(fold)
         by_id = self.by_id.replaced(new) if new else self.by_id
         live, dropped = self.live, self.dropped
-        if payload.catalogue or payload.folds or any(change.run is not None for change in payload.changes):
+        if trees:
             live, dropped = self._blobs(new, commit.seq)
         if payload.gone:
             dropped = {blob: said for blob, said in dropped.items() if blob not in set(payload.gone)}

@@ -52,7 +52,7 @@ class StoreWork:
         self.counts = Counts()
         self._draft_seq = base.seq + 1
         self._pieces: list[Layer] = []
-        self._tail = Tail(base.seq, self.schema)
+        self._tail = Tail(base.seq, self.schema, own=True)
         self._previous: dict[bytes, int] = {}
         self._stack: Stack | None = base.stack
         self._ids = 0
@@ -320,7 +320,7 @@ class StoreWork:
 
     def forget(self) -> None:
         """Forget what was written here; what was read stays noted."""
-        self._pieces, self._tail, self._stack = [], Tail(self.base.seq, self.schema), self.base.stack
+        self._pieces, self._tail, self._stack = [], Tail(self.base.seq, self.schema, own=True), self.base.stack
         self.counts = Counts()
 
     # -- helpers --------------------------------------------------------------------------------------------------------------
@@ -358,7 +358,7 @@ class StoreWork:
         """Make a piece of the single operations."""
         view = self._tail.view(self._draft_seq, self._tail.total)
         parts = [piece.load() for piece in view.pieces(b"", None)]
-        self._tail = Tail(self.base.seq, self.schema)
+        self._tail = Tail(self.base.seq, self.schema, own=True)
         self._pieces.append(MemoryLayer(concatenated(parts), self.schema, self.base.seq, self._draft_seq))
         self._stack = None
         self._bound()

@@ -27,16 +27,20 @@ _VERSION_BYTES = 200
 
 
 class Tail:
-    """The changes after commit ``lo``. ``total`` and ``operations`` are exact before anything is decoded."""
+    """The changes after commit ``lo``; ``own`` for those that one transaction has to itself.
 
-    def __init__(self, lo: int, schema: Schema) -> None:
+    ``total`` and ``operations`` are exact before anything is decoded.
+    """
+
+    def __init__(self, lo: int, schema: Schema, *, own: bool = False) -> None:
         self.lo, self.schema = lo, schema
         self.total = 0
         """The sum of all deltas."""
         self.operations = 0
         self.bytes = 0
         self._mutex = threading.Lock()
-        forks.register(self)
+        if not own:
+            forks.register(self)
         self._newest = lo
         self._raw: list[tuple[int, bytes]] = []
         self._versions: dict[bytes, list[Entry]] = {}
@@ -162,7 +166,10 @@ class TailView:
     def get(self, key: bytes) -> Entry | None:
         """Return the change of one key, or None."""
         versions = self.tail.versions().get(key)
-        return None if versions is None else self._newest(versions)
+        if versions is None:
+            return None
+        newest = versions[-1]
+        return newest if newest.seq <= self.hi else self._newest(versions)
 
     def find(self, keys: Keys) -> Iterator[Group]:
         """Yield where keys are found."""

@@ -80,14 +80,15 @@ class Upkeep:
     def due(self, payload: Payload) -> bool:
         """Say whether a commit may have crossed a limit; cheap, for it is asked after every one."""
         engine = self._engine
-        self._appended += 1000 + sum(len(change.ops) for change in payload.changes)
+        self._appended += 1000
+        for change in payload.changes:
+            self._appended += len(change.ops)
         if self._appended > engine.settings.log_bytes // 64:
             self._appended = 0
             if engine.backend.registry.size() > engine.settings.log_bytes:
                 return True
         by_id = engine.newest.by_id
-        stores = [by_id[change.store] for change in payload.changes if change.store in by_id]
-        return any(fold.due(store, engine.settings) is not None for store in stores)
+        return any(change.store in by_id and fold.due(by_id[change.store], engine.settings) is not None for change in payload.changes)
 
     def before(self, store: StoreState) -> None:
         """Fold a store that has so many layers that no writer may add one."""

@@ -5,7 +5,7 @@ Invariant: nothing leaves this object before ``Engine.commit``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
 
 from sopnb.engine.builder import Part
@@ -65,8 +65,11 @@ class Work:
         self._names: dict[str, int] | None = None
 
     @property
-    def names(self) -> dict[str, int]:
+    def names(self) -> Mapping[str, int]:
         """The ids of the stores by name, own changes included."""
+        return self.state.names if self._names is None else self._names
+
+    def _own_names(self) -> dict[str, int]:
         if self._names is None:
             self._names = dict(self.state.names)
         return self._names
@@ -84,7 +87,7 @@ class Work:
             raise StoreExists(name)
         id = int.from_bytes(self.room.clock.new_id(6), "big")
         self.catalogue.append(CatalogueChange("create", id, 1, name, schema.to_dict()))
-        self.names[name] = id
+        self._own_names()[name] = id
         empty = StoreState(id, name, 1, schema, (), Tail(self.state.seq, schema), self.state.seq, self.room.reader)
         draft = self._drafts[id] = StoreWork(self, empty, created=True)
         return draft
@@ -93,7 +96,7 @@ class Work:
         """Drop a store. Raises ``StoreNotFound``."""
         store = self.store(name)
         self.writing()
-        del self.names[name]
+        del self._own_names()[name]
         del self._drafts[store.id]
         if store.created:
             self.catalogue = [change for change in self.catalogue if change.store != store.id]
@@ -109,7 +112,8 @@ class Work:
         self.names_read.add(new)
         if new in self.names:
             raise StoreExists(new)
-        self.names[new] = self.names.pop(old)
+        names = self._own_names()
+        names[new] = names.pop(old)
         store.name = new
         self.catalogue.append(CatalogueChange("rename", store.id, store.base.layout, new))
 
