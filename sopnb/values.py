@@ -27,6 +27,7 @@ EXACT = Context(prec=100)
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = datetime(1970, 1, 1)
+_MICROSECOND = timedelta(microseconds=1)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _OFFSET = re.compile(r"[+-]\d\d:\d\d")
 _FRACTION = re.compile(r"\.(\d+)")
@@ -134,7 +135,7 @@ def to_storage(kind: Any, *, document: bool = False) -> Converter:
     if document:
         return lambda value: None if value is None else _document(value)
     take = _taker(kind)
-    plain = str if t.is_string(kind) or t.is_large_string(kind) else None
+    plain = _plain(kind)
 
     def convert(value: Any) -> Any:
         if type(value) is plain:
@@ -144,6 +145,15 @@ def to_storage(kind: Any, *, document: bool = False) -> Converter:
         return take(value)
 
     return convert
+
+
+def _plain(kind: Any) -> type | None:
+    """Return the type whose values are storage values as they are."""
+    if t.is_string(kind) or t.is_large_string(kind):
+        return str
+    if t.is_float64(kind):
+        return float
+    return bool if t.is_boolean(kind) else None
 
 
 def _refuse(value: Any, kind: Any, remedy: str = "") -> InvalidInput:
@@ -169,7 +179,7 @@ def _taker(kind: Any) -> Converter:
     if t.is_binary(kind) or t.is_large_binary(kind):
         return lambda v: bytes(v) if isinstance(v, bytes | bytearray | memoryview) else _raise(_refuse(v, kind, "give bytes"))
     if t.is_timestamp(kind):
-        return lambda v: _timestamp(v, kind)
+        return _moment(kind) if kind.unit == "us" else lambda v: _timestamp(v, kind)
     if t.is_date(kind):
         scale = 1 if t.is_date32(kind) else 86_400_000
         return lambda v: _date(v, kind) * scale
@@ -268,6 +278,19 @@ def _exact(nanos: int, per: int, value: Any, kind: Any) -> int:
     if rest:
         raise _refuse(value, kind, f"it is finer than the column's unit {kind.unit!r}")
     return number
+
+
+def _moment(kind: Any) -> Converter:
+    """Return what takes moments in microseconds: the unit of Python's own datetimes, which need no rounding."""
+    naive = kind.tz is None
+    epoch = _NAIVE_EPOCH if naive else _EPOCH
+
+    def convert(value: Any) -> int:
+        if type(value) is datetime and (value.tzinfo is None) is naive:
+            return (value - epoch) // _MICROSECOND
+        return _timestamp(value, kind)
+
+    return convert
 
 
 def _timestamp(value: Any, kind: Any) -> int:
