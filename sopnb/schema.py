@@ -143,7 +143,10 @@ class Schema:
             kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
             if _holds_dictionary(kind):
                 raise InvalidInput(f"column {field.name!r}: a dictionary within {field.type} cannot be stored; cast it to its values")
-            to_storage(kind)
+            try:
+                to_storage(kind)
+            except InvalidInput as error:
+                raise InvalidInput(f"column {field.name!r}: {error}") from None
             fields.append(pa.field(field.name, kind, nullable=True))
         if not self.specification.unique:
             fields.append(pa.field(ID, pa.binary(16), nullable=True))
@@ -420,6 +423,7 @@ class Schema:
             return column.dictionary_encode().cast(kind)
         values = self.categories[name]
         chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+        chunks = chunks or [pa.array([], column.type)]  # even no rows have their categories
         made = [pa.DictionaryArray.from_arrays(pc.index_in(c, values).cast(kind.index_type), values, ordered=kind.ordered) for c in chunks]
         return pa.chunked_array(made, kind)
 

@@ -14,6 +14,7 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -79,8 +80,8 @@ def to_pandas(table: Any, schema: Schema, *, nullable: bool = False) -> Any:
         frame = described.to_pandas(types_mapper=_NULLABLE.get if nullable else None)
         documents = [name for name in says["documents"] if name in table.column_names]
     for name in documents:
-        frame[name] = frame[name].astype(object).map(json.loads, na_action="ignore")
-        frame[name] = frame[name].where(frame[name].notna(), None)
+        values = [None if text is None else json.loads(text) for text in table.column(name).to_pylist()]
+        frame[name] = pd.Series(values, index=frame.index, dtype=object)
     return frame
 
 
@@ -136,8 +137,8 @@ def _is_document(column: Any, name: str) -> bool:
     if column.dtype != object:
         return False
     kind = pd.api.types.infer_dtype(column, skipna=True)
-    if kind == "mixed" and all(isinstance(v, list | tuple) or pd.api.types.is_scalar(v) for v in column):
-        return any(isinstance(x, dict) for v in column if isinstance(v, list | tuple) for x in v) or not _one_kind(column)
+    if kind == "mixed" and all(isinstance(v, list | tuple | np.ndarray) or pd.api.types.is_scalar(v) for v in column):
+        return any(isinstance(x, dict) for v in column if isinstance(v, list | tuple | np.ndarray) for x in v) or not _one_kind(column)
     if kind == "integer" and any(isinstance(v, int) and not -(2**63) <= v < 2**64 for v in column):
         raise InvalidInput(f"column {name!r} holds integers beyond 64 bits; make it a decimal column, or JSON text")
     return kind in _DOCUMENTS
