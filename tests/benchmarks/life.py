@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -22,10 +23,15 @@ ROOT = Path(__file__).parent.parent.parent
 CONTENDERS: dict[str, type[Ours] | type[Sqlite]] = {"ours": Ours, "sqlite": Sqlite}
 
 
-def child(task: str, *arguments: object) -> dict[str, Any]:
-    """Return what a task of ``child`` said in a process of its own."""
+def child(task: str, *arguments: object, compiled: Path | None = None) -> dict[str, Any]:
+    """Return what a task of ``child`` said in a process of its own; ``compiled`` keeps bytecode, as an installed package has it."""
     command = [sys.executable, "-m", "tests.benchmarks.child", task, *map(str, arguments)]
-    said: dict[str, Any] = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    environment = dict(os.environ)
+    if compiled is not None:
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment["PYTHONPYCACHEPREFIX"] = str(compiled)
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+    said: dict[str, Any] = json.loads(done.stdout)
     return said
 
 
@@ -35,9 +41,12 @@ def start(arena: Arena) -> list[Line]:
     arena.sqlite.close()
     (key,) = arena.keys(1, seed=51)
     imports, ours, theirs = Times(), Times(), Times()
+    compiled = arena.folder / "compiled"
+    child("imported", compiled=compiled)
     for _ in range(arena.rounds):
-        imports.seconds.append(child("imported")["seconds"])
-        one, other = child("opened", arena.ours.path, *key), child("opened_sqlite", arena.sqlite.path, *key)
+        imports.seconds.append(child("imported", compiled=compiled)["seconds"])
+        one = child("opened", arena.ours.path, *key, compiled=compiled)
+        other = child("opened_sqlite", arena.sqlite.path, *key, compiled=compiled)
         assert one["price"] == other["price"]
         ours.seconds.append(one["seconds"])
         theirs.seconds.append(other["seconds"])

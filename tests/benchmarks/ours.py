@@ -24,6 +24,7 @@ class Ours:
     def begin(self) -> None:
         """Open the database."""
         self.db = sopnb.open(self.path, handle=sopnb.HandleSettings(maintenance="off", progress=False))
+        self._store: sopnb.Store | None = None
 
     def reopen(self) -> None:
         """Forget what is cached here; the system's own cache stays warm."""
@@ -32,7 +33,10 @@ class Ours:
 
     @property
     def store(self) -> sopnb.Store:
-        return self.db["t"]
+        """The store, which is kept as one does."""
+        if self._store is None:
+            self._store = self.db["t"]
+        return self._store
 
     def load(self, table: pa.Table) -> None:
         self.db.load("t", table, index=list(KEY), if_exists="replace")

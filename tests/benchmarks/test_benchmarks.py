@@ -28,7 +28,7 @@ def test_contenders_run_in_turns_and_the_table_tells_who_won() -> None:
     made = {"ours": Times([1.0, 2.0, 3.0]), "peer": Times([6.0, 6.0, 6.0])}
     lines = [*against("work", made, {"peer": 4, "absent": 2}), within("work", made["ours"], 3.0), figure("size", 7, "MiB", 5)]
     told = table(lines).splitlines()[2:]
-    assert "3.00x" in told[0]
+    assert "3.00x / 6.00x" in told[0]
     assert "MISSED" in told[0]
     assert "not installed" in told[1]
     assert told[2].endswith("met")
