@@ -325,6 +325,8 @@ def test_who_pinned_before_the_collection_is_durable_is_seen(cluster: Cluster) -
     readers: list[tuple[Engine, State]] = []
 
     def open_one() -> None:
+        if readers:
+            return
         registry, cluster.registry = cluster.registry, cluster.memory
         reader = cluster.open()
         readers.append((reader, reader.at(seq=2)))
@@ -336,13 +338,17 @@ def test_who_pinned_before_the_collection_is_durable_is_seen(cluster: Cluster) -
     assert commit(engine, FULL) == 2
     cluster.clock.sleep(10)
     commit(engine, {k: "new" for k in FULL})
+    engine.upkeep.fold()
     engine.upkeep.checkpoint()
-    commit(engine, {1: "newer"})
-    engine.upkeep.checkpoint()
+    before = there(cluster)
     engine.upkeep.collect(0)
-    ((_, state),) = readers
+    ((reader, state),) = readers
+    assert there(cluster) == before, "the reader came in time"
     assert contents_at(state) == FULL
     assert engine.state().horizon > 2
+    cluster.kill(reader)
+    engine.upkeep.collect(0)
+    assert there(cluster) == set(store_of(engine).blobs)
 
 
 def test_an_older_state_is_opened_only_if_its_pin_came_in_time(cluster: Cluster) -> None:
