@@ -96,8 +96,13 @@ class Committer:
         except BaseException as error:
             self._interrupted(member, error)
             raise
-        if member.error is not None:
-            raise member.error
+        answer = member.error
+        if answer is not None:
+            member.error = None
+            try:
+                raise answer
+            finally:
+                del answer  # a cycle through this frame would keep the state that was compared with readable
         return member.seq
 
     def _interrupted(self, member: Member, error: BaseException) -> None:

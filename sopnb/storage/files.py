@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from sopnb.errors import NoSpace, StorageError
 
@@ -60,15 +61,22 @@ def translated(where: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _translate(error, where) from error
+        _fail(error, where)
 
 
-def _translate(error: OSError, where: object) -> OSError:
-    if isinstance(error, FileNotFoundError | FileExistsError | StorageError):
-        return error
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    kind = NoSpace if error.errno in FULL else StorageError
-    return kind(str(where), reason, errno=error.errno)
+def _fail(error: OSError, where: object) -> NoReturn:
+    """Raise an error of the system as ours; what is an answer as it is.
+
+    No error is its own cause, or a variable of a frame that it passed: such a cycle would keep every state in those frames readable.
+    """
+    try:
+        if isinstance(error, FileNotFoundError | FileExistsError | StorageError):
+            raise error
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        kind = NoSpace if error.errno in FULL else StorageError
+        raise kind(str(where), reason, errno=error.errno) from error
+    finally:
+        del error
 
 
 class Files:
@@ -88,7 +96,7 @@ class Files:
         try:
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise _translate(error, path) from error
+            _fail(error, path)
 
     def open_write(self, path: Path) -> int:
         """Open an existing file for reading and writing."""
@@ -116,7 +124,7 @@ class Files:
                 got += len(data)
             return b"".join(parts)
         except OSError as error:
-            raise _translate(error, f"descriptor {fd}") from error
+            _fail(error, f"descriptor {fd}")
 
     def pwrite(self, fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
         """Write all of ``data``; several times where the system takes less at once."""
@@ -128,14 +136,14 @@ class Files:
             while done < len(view):
                 done += os.pwrite(fd, view[done:], offset + done)
         except OSError as error:
-            raise _translate(error, f"descriptor {fd}") from error
+            _fail(error, f"descriptor {fd}")
 
     def sync(self, fd: int) -> None:
         """Make the file's bytes durable. After a failure they must be written again, through another descriptor."""
         try:
             os.fdatasync(fd)
         except OSError as error:
-            raise _translate(error, f"descriptor {fd}") from error
+            _fail(error, f"descriptor {fd}")
 
     def sync_dir(self, path: Path) -> None:
         """Make the names in a directory durable."""
@@ -156,7 +164,7 @@ class Files:
         try:
             os.close(fd)
         except OSError as error:
-            raise _translate(error, f"descriptor {fd}") from error
+            _fail(error, f"descriptor {fd}")
 
     def link(self, source: Path, target: Path) -> None:
         """Give a file a second name; ``FileExistsError`` if that is taken."""
@@ -216,7 +224,7 @@ class Files:
         try:
             found = os.stat(file)
         except OSError as error:
-            raise _translate(error, file) from error
+            _fail(error, file)
         return found.st_dev, found.st_ino
 
     def flock(self, fd: int, exclusive: bool = True, block: bool = False) -> bool:
@@ -230,7 +238,7 @@ class Files:
         except BlockingIOError:
             return False
         except OSError as error:
-            raise _translate(error, f"lock on descriptor {fd}") from error
+            _fail(error, f"lock on descriptor {fd}")
         return True
 
     def unlock(self, fd: int) -> None:
@@ -238,7 +246,7 @@ class Files:
         try:
             fcntl.flock(fd, fcntl.LOCK_UN)
         except OSError as error:
-            raise _translate(error, f"lock on descriptor {fd}") from error
+            _fail(error, f"lock on descriptor {fd}")
 
     def holder(self, file: Path | int) -> str | None:
         """Name the processes that hold a lock on this file, as far as the system tells."""
