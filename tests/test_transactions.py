@@ -219,6 +219,15 @@ def test_a_transaction_sees_one_state_and_its_own_writes(db: Any) -> None:
     tx.rollback()
 
 
+def test_what_is_not_committed_yet_has_no_commit(db: Any) -> None:
+    with db.transaction() as tx:
+        tx["accounts"].update("bob", {"euros": 5})
+        assert tx["accounts"].select("_seq").to_arrow()["_seq"].to_pylist() == [2, 0, 2]
+        assert [record.seq for record in tx["accounts"][:].records()] == [2, 0, 2]
+        assert tx["accounts"].where(pc.field("_seq") == 0).count() == 1
+    assert db["accounts"].where(pc.field("_seq") == tx.seq).to_dicts() == [{"name": "bob", "euros": 5}]
+
+
 def test_an_iterator_does_not_see_later_writes_of_its_own_transaction(db: Any) -> None:
     with db.transaction() as tx:
         for record in tx["accounts"][:].records():
