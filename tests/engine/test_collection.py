@@ -501,9 +501,11 @@ def test_the_log_is_never_trimmed_above_the_second_newest_checkpoint(cluster: Cl
             engine.upkeep.collect(0)
         newest = max(cluster.memory._checkpoints)
         kept = cluster.memory._checkpoints.pop(newest)
-        assert contents(cluster.open()) == contents(engine)
+        reader = cluster.open()
+        assert contents(reader) == contents(engine)
+        cluster.kill(reader)  # its pin would keep the log
         cluster.memory._checkpoints[newest] = kept
-    assert cluster.memory._trimmed > 0
+    assert cluster.memory._trimmed > engine.state().seq - 8
 
 
 def test_a_finished_transaction_keeps_no_state_readable(cluster: Cluster) -> None:
