@@ -174,8 +174,3 @@ def _each_once(keys: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 def _same(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
     return all((x is None and y is None) or (x is not None and y is not None and x == y) for x, y in zip(a, b, strict=True))
-
-
-def plain(records: Any) -> list[dict[str, Any]]:
-    """Return records as dicts with -0.0 and 0.0 told apart by nobody."""
-    return [dict(record) for record in records]
