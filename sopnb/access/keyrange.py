@@ -58,11 +58,6 @@ class KeyRange:
         hi = other.hi if self.hi is None else self.hi if other.hi is None else min(self.hi, other.hi)
         return KeyRange(max(self.lo, other.lo), hi)._upright()
 
-    @property
-    def everything(self) -> bool:
-        """Whether there is no bound."""
-        return not self.lo and self.hi is None
-
     def _upright(self) -> KeyRange:
         return self if self.hi is None or self.lo <= self.hi else NOTHING
 
