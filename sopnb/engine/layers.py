@@ -40,24 +40,27 @@ class Found:
         names = schema.physical.names if columns is None else list(columns)
         if not self.groups:
             return schema.empty(names)
-        wheres, rows, batches, start = [], [], [], 0
-        far = any(group.entries.far is not None for group in self.groups)
-        for group in self.groups:
-            entries, picked = group.entries.select(names) if far else group.entries, group.rows
-            if entries.far is not None and self.far is not None:
-                entries = self.far.resolved(entries.take(picked), schema)
-                picked = np.arange(len(picked))
-            batches.append(entries.batch)
-            rows.append(picked + start)
-            wheres.append(group.where)
-            start += len(entries)
-        where, row = np.concatenate(wheres), np.concatenate(rows)
-        if len(self.groups) > 1 and (where[1:] < where[:-1]).any():
+        groups = self.groups
+        if self.far is not None and any(group.entries.far is not None for group in groups):
+            groups = [self._resolved(group, names, schema, self.far) for group in groups]
+        batches = [group.entries.batch for group in groups]
+        rows = [group.rows for group in groups]
+        starts = np.cumsum([0, *(batch.num_rows for batch in batches[:-1])])
+        where = np.concatenate([group.where for group in groups])
+        row = np.concatenate(rows) + np.repeat(starts, [len(picked) for picked in rows])
+        if len(groups) > 1 and (where[1:] < where[:-1]).any():
             row = row[np.argsort(where, kind="stable")]
         if len(batches) == 1:
             return batches[0].select(names).take(pa.array(row))
         table = pa.Table.from_batches(batches).select(names).take(pa.array(row)).combine_chunks()
         return pa.RecordBatch.from_arrays([one_array(column) for column in table.columns], schema=table.schema)
+
+    def _resolved(self, group: Group, names: Sequence[str], schema: Schema, far: FarReader) -> Group:
+        """Return a group of just the rows that were found, their values in place."""
+        entries = group.entries.select(names)
+        if entries.far is None:
+            return Group(group.where, entries, group.rows)
+        return Group(group.where, far.resolved(entries.take(group.rows), schema), np.arange(len(group.rows)))
 
 
 class Stack:
@@ -92,19 +95,24 @@ class Stack:
             if not len(rest):
                 break
             whole = len(rest) == len(keys)
-            told = []
+            told, seqs = [], []
             for group in layer.find(keys if whole else keys.take(rest)):
-                where, rows, entries = group.where if whole else rest[group.where], group.rows, group.entries
-                told.append(where)
-                if not entries.all_live:
-                    live = entries.ops[rows] != DELETE
-                    where, rows = where[live], rows[live]
-                if len(where):
-                    seq[where] = entries.seq if isinstance(entries.seq, int) else entries.seq[rows]
-                    groups.append(Group(where, entries, rows))
+                if not whole:
+                    group = Group(rest[group.where], group.entries, group.rows)
+                entries = group.entries
+                told.append(group.where)
+                live = None if entries.all_live else entries.ops[group.rows] != DELETE
+                found = entries.seq if isinstance(entries.seq, int) else entries.seq[group.rows]
+                seqs.append(np.full(len(group.where), found) if live is None else np.where(live, found, 0))
+                if live is not None:
+                    group = Group(group.where[live], entries, group.rows[live])
+                if len(group.where):
+                    groups.append(group)
             if told:
+                where = np.concatenate(told)
+                seq[where] = np.concatenate(seqs)
                 left = np.ones(len(keys), bool)
-                left[np.concatenate(told)] = False
+                left[where] = False
                 rest = rest[left[rest]]
         return Found(seq, groups, self._far)
 

@@ -318,7 +318,7 @@ class Tree:
             some = asked[first : first + READ_AHEAD]
             for i, leaf in zip(some, self._keyed(branch, some), strict=True):
                 at, hit = leaf.keys().match(exact.slice(cuts[i], cuts[i + 1]))
-                if hit.all():
+                if np.count_nonzero(hit) == len(hit):
                     yield Group(np.arange(start + cuts[i], start + cuts[i + 1]), leaf.entries, at)
                 elif len(where := np.flatnonzero(hit)):
                     yield Group(where + (start + cuts[i]), leaf.entries, at[where])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -67,9 +67,11 @@ class Arena:
         for seed in range(100, 10_000):
             yield changed(chosen(self.table, self.share, seed=seed), seed=seed)
 
-    def race(self, *, rounds: int | None = None, each: int = 1, **runs: Any) -> dict[str, Times]:
+    def race(
+        self, *, rounds: int | None = None, each: int = 1, before: Callable[[], object] | None = None, **runs: Any
+    ) -> dict[str, Times]:
         """Run the contenders in turns."""
-        return race(self.rounds if rounds is None else rounds, each=each, **runs)
+        return race(self.rounds if rounds is None else rounds, each=each, before=before, **runs)
 
     def close(self) -> None:
         """Close the contenders that were opened."""
