@@ -11,7 +11,7 @@ import pytest
 from sopnb.engine import conflict, reads
 from sopnb.engine.engine import Engine
 from sopnb.engine.storework import StoreWork
-from sopnb.errors import Conflict, KeyNotFound
+from sopnb.errors import Conflict, DuplicateKey, KeyNotFound
 from tests.engine.support import PLAIN, TINY, Cluster, change, commit, contents, create, key, keys, load, table
 
 START = {k: f"v{k}" for k in range(10, 90, 10)}
@@ -52,24 +52,26 @@ READS: dict[str, tuple[Read, set[int]]] = {
     "rows": (lambda s: list(s.slice(1, 3)), set(range(41))),
     "rows to the end": (lambda s: list(s.slice(6, 8)), set(range(200))),
     "insert": (lambda s: s.put("insert", (20 + 5, "mine")), {25}),
+    "insert of what is there": (lambda s: _refused(s, "insert", (20, "mine")), {20}),
     "upsert": (lambda s: s.put("upsert", (20, "mine")), {20}),
     "upsert of what is there already": (lambda s: s.put("upsert", (20, "v20")), {20}),
-    "update of what is missing": (lambda s: _refused(s, (25, "mine")), {25}),
+    "update of what is missing": (lambda s: _refused(s, "update", (25, "mine")), {25}),
     "delete": (lambda s: s.delete(keys([20])), {20}),
     "delete of what is missing": (lambda s: s.delete(keys([25])), {25}),
     "bulk delete": (lambda s: s.delete(keys([20, 25, 30])), {20, 25, 30}),
     "bulk upsert": (lambda s: s.write("upsert", table(PLAIN, [(k, "mine") for k in (20, 25)])), {20, 25}),
     "bulk upsert of what is there already": (lambda s: s.write("upsert", table(PLAIN, [(20, "v20")])), {20}),
     "bulk update, some missing": (lambda s: s.write("update", table(PLAIN, [(20, "x"), (25, "x")]), on_error="report"), {20, 25}),
+    "bulk update beyond the last": (lambda s: s.write("update", table(PLAIN, [(150, "x")]), on_error="report"), {150}),
     "bulk insert, some there": (lambda s: s.write("insert", table(PLAIN, [(20, "x"), (25, "x")]), on_error="report"), {20, 25}),
     "replaced range": (lambda s: s.replace_range(key(20), key(40), table(PLAIN, [(25, "x")])), set(range(20, 40))),
 }
 """What a transaction may do, and the keys of whose change it must hear."""
 
 
-def _refused(store: StoreWork, row: tuple[Any, ...]) -> None:
-    with pytest.raises(KeyNotFound):
-        store.put("update", row)
+def _refused(store: StoreWork, kind: Any, row: tuple[Any, ...]) -> None:
+    with pytest.raises((KeyNotFound, DuplicateKey)):
+        store.put(kind, row)
 
 
 @pytest.fixture
@@ -114,11 +116,13 @@ def conflicts(engine: Engine, other: Engine, read: Read, k: int, *, mode: Any = 
 def test_what_is_read_or_written_is_what_conflicts(engine: Engine, other: Engine, name: str, run: bool) -> None:
     """A change of a key is heard of exactly by those that depend on it, whether it came in the record or in a run."""
     read, heard = READS[name]
-    tried = [k for k in (0, 15, 20, 22, 25, 30, 35, 39, 40, 42, 45, 50, 60, 61, 80, 85, 199) if k in heard]
+    tried = [k for k in (0, 15, 20, 22, 25, 30, 35, 39, 40, 42, 45, 50, 60, 61, 80, 85, 150, 199) if k in heard]
     beside = [k for k in (0, 15, 19, 20, 21, 25, 30, 31, 40, 41, 45, 49, 61, 199) if k not in heard]
     writer = other if run else engine
-    assert [conflicts(engine, writer, read, k) for k in (tried[:1] + tried[-1:])] == [True] * len(tried[:1] + tried[-1:])
-    assert [conflicts(engine, writer, read, k) for k in (beside[:2] + beside[-2:])] == [False] * len(beside[:2] + beside[-2:])
+    middle = len(tried) // 2
+    tried = [*tried[:1], *tried[middle : middle + 1], *tried[-1:]]
+    assert [k for k in tried if not conflicts(engine, writer, read, k)] == []
+    assert [k for k in beside[:2] + beside[-2:] if conflicts(engine, writer, read, k)] == []
 
 
 @pytest.mark.parametrize("name", READS)
