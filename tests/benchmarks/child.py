@@ -52,7 +52,7 @@ def grown(path: str, rows: str, piece: str) -> dict[str, Any]:
 
     frame = next(pieces(int(piece), int(piece)))
     frame_bytes = int(frame.memory_usage(deep=True).sum())
-    with sopnb.open(path) as db:  # loading a little first brings in what is loaded once
+    with sopnb.open(path, handle=sopnb.HandleSettings(progress=False)) as db:  # loading a little first brings in what is loaded once
         db.load("little", iter([frame]), index=list(KEY))
         db.drop("little")
         del frame

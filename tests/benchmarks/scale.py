@@ -33,7 +33,7 @@ def touched(arena: Arena) -> list[Line]:
     counts: dict[str, list[tuple[int, int]]] = {}
     sizes = min(336_776, arena.rows), 10 * arena.rows
     for rows in sizes:
-        with sopnb.open(arena.folder / f"{rows}.sop") as db:
+        with sopnb.open(arena.folder / f"{rows}.sop", handle=sopnb.HandleSettings(progress=False)) as db:
             store = db.load("t", pieces(rows, min(PIECE, arena.rows)), index=list(KEY))
             keys = keys_of(trades(min(PIECE, arena.rows), seed=1).slice(0, 20))
             for number, key in enumerate(keys):
@@ -60,13 +60,13 @@ def _reads(store: sopnb.Store, key: Any, position: int) -> dict[str, Callable[[]
 
 def bounded(arena: Arena) -> list[Line]:
     """Bytes cached and descriptors open after reading all over a store that is larger than a small cache, in many blobs."""
-    handle = sopnb.HandleSettings(cache_bytes=8 * MIB, descriptors=8, maintenance="off")
+    handle = sopnb.HandleSettings(cache_bytes=8 * MIB, descriptors=8, maintenance="off", progress=False)
     with sopnb.open(arena.folder / "bounded.sop", handle=handle) as db:
         store = db.load("t", arena.table, index=list(KEY))
         for change in [change for change, _ in zip(arena.changes(), range(20), strict=False)]:
             store.upsert(change)
         before = _descriptors()
-        for key in arena.keys(20_000, seed=71):
+        for key in arena.keys(2000, seed=71):
             store[key]
         for part in store[:].iter_batches():
             assert len(part)
