@@ -340,3 +340,29 @@ def test_a_store_that_is_not_unique_needs_the_ids_of_what_is_changed(make: Calla
     assert store.replace_range(b"", None, table(schema, [(1, "last", rows[1][2])])) == Counts(updated=1)
     engine.commit(work)
     assert [row[1] for row in scanned(stack_of(engine))] == ["last"]
+
+
+def test_minus_zero_and_nan_are_values_of_their_own(make: Callable[..., Cluster]) -> None:
+    """NaN over NaN changes nothing, -0.0 over 0.0 does: singly, in bulk, and within lists."""
+    engine = make().open()
+    create(engine, schema=WIDE)
+    store = engine.begin().store("s")
+    store.write("insert", table(WIDE, [(1, 0.0, "", [0.0]), (2, math.nan, "", [math.nan])]))
+    for row, changes in (
+        ((1, 0.0, "", [0.0]), False),
+        ((2, math.nan, "", [math.nan]), False),
+        ((1, -0.0, "", [0.0]), True),
+        ((1, -0.0, "", [-0.0]), True),
+        ((2, math.nan, "", [0.0]), True),
+        ((2, None, "", [0.0]), True),
+        ((2, None, "", None), True),
+    ):
+        for counts in (store.write("upsert", table(WIDE, [row])), store.put("upsert", row)):
+            assert (counts.updated, counts.unchanged) == ((1, 0) if changes else (0, 1))
+            changes = False
+        store.delete(keys([row[0]]))
+        store.put("insert", row)
+        assert repr(rows_of(store.stack)[row[0] - 1]) == repr(row)
+    store.write("replace", table(WIDE, [(1, 0.0, "", [0.0])]))
+    for row in ((1, -0.0, "", [0.0]), (1, -0.0, "", [-0.0])):
+        assert store.put("upsert", row).updated == 1

@@ -101,7 +101,7 @@ def test_reading_a_large_store_keeps_to_the_cache(large: Engine) -> None:
         lambda: [stack.get(key(k)) for k in range(0, 20_000, 7)],
         lambda: stack.find(keys(range(0, 20_000, 3))).fetch(PLAIN),
         lambda: [stack.select(i) for i in range(0, 20_000, 501)],
-        lambda: [stack.get(key(k)) for k in range(3)] * 10,
+        lambda: [stack.get(key(k)) for k in range(0, 20_000, 2)],
     ):
         read()
         kept = sum(value.nbytes for value, _ in large.cache._kept.values())
