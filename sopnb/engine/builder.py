@@ -152,7 +152,7 @@ class _Builder:
 
     def _write_leaves(self, entries: Entries, starts: list[int]) -> None:
         keys = self._schema.keys(entries.batch.take(pa.array([*starts, len(entries) - 1]))).tolist()
-        stats = statistics(entries.batch, starts)
+        stats = statistics(entries.batch, starts, self._schema)
         deltas = np.add.reduceat(entries.deltas.astype(np.int64), starts)
         for i, start in enumerate(starts):
             part = entries.slice(start, starts[i + 1] if i + 1 < len(starts) else len(entries))

@@ -1,9 +1,9 @@
 """Several layers read as one, piece by piece, in memory bounded by a few pieces of each.
 
-The newest layer is laid over the one below it, both over the next, and so on down to the oldest and largest, whose pieces so are touched
-once however many layers lie over them. A piece that nothing above touches is handed on as it is, not even loaded: a scan over a store
-that hardly changed never looks at keys, and a fold may name a leaf anew instead of writing it again. Neighbours that are all touched are
-taken together.
+Two neighbouring layers are laid over each other, then two neighbours of what there is now, and so on, always the two that are smallest
+together: so what is large is touched once however much lies over it, and many of one size are merged by halves. A piece that nothing
+above touches is handed on as it is, not even loaded: a scan over a store that hardly changed never looks at keys, and a fold may name a
+leaf anew instead of writing it again. Neighbours that are all touched are taken together.
 """
 
 from __future__ import annotations
@@ -30,10 +30,14 @@ def merged(layers: Sequence[Layer], schema: Schema, lo: bytes = b"", hi: bytes |
     """
     needed = None if columns is None else tuple(dict.fromkeys((*columns, *schema.stored_key_names)))
     over = _down if reverse else _up
-    stream: Iterator[Piece] = iter(())
-    for layer in reversed([layer for layer in layers if layer.entries]):
-        stream = over(_Stream(_within(layer, schema, lo, hi, needed, reverse=reverse)), _Stream(stream), schema, needed)
-    for piece in stream:
+    full = [layer for layer in layers if layer.entries]
+    streams = [_within(layer, schema, lo, hi, needed, reverse=reverse) for layer in full]
+    sizes = [layer.entries for layer in full]
+    while len(streams) > 1:
+        i = min(range(len(sizes) - 1), key=lambda i: sizes[i] + sizes[i + 1])
+        streams[i : i + 2] = [over(_Stream(streams[i]), _Stream(streams[i + 1]), schema, needed)]
+        sizes[i : i + 2] = [sizes[i] + sizes[i + 1]]
+    for piece in streams[0] if streams else ():
         yield piece if piece.made is None else piece.made
 
 

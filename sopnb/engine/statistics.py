@@ -12,19 +12,49 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sopnb.engine import cells
+from sopnb.schema import Schema
+
 LONGEST = 64
 """Texts and bytes longer than this make no bounds."""
 
 Bounds = tuple[Any, Any, int]
 
 
-def statistics(batch: Any, starts: list[int]) -> list[list[Bounds | None]]:
-    """Return the bounds of each column for each of the pieces that begin at ``starts``."""
-    columns = [_column(batch.column(i), starts) for i in range(batch.num_columns)]
+def statistics(batch: Any, starts: list[int], schema: Schema) -> list[list[Bounds | None]]:
+    """Return the bounds of each column for each of the pieces that begin at ``starts``; the rows are in the order of the key."""
+    known = _by_edges(batch, starts, schema)
+    columns = [_column(batch.column(i), starts, known.get(i, {})) for i in range(batch.num_columns)]
     return [list(piece) for piece in zip(*columns, strict=True)] if columns else [[] for _ in starts]
 
 
-def _column(array: Any, starts: list[int]) -> list[Bounds | None]:
+def _by_edges(batch: Any, starts: list[int], schema: Schema) -> dict[int, dict[int, Bounds | None]]:
+    """Return the bounds, by column and piece, of those texts of the key that ascend or descend throughout a piece.
+
+    They do where the key fields before them are all the same in it, and looking at its first and last row is several times as quick.
+    """
+    ends = [*starts[1:], batch.num_rows]
+    found: dict[int, dict[int, Bounds | None]] = {}
+    steady = list(range(len(starts)))
+    for field in schema.specification.fields:
+        at = batch.schema.get_field_index(field.name)
+        column = batch.column(at)
+        if column.null_count or not steady:
+            break
+        read = cells.makers(schema)[field.name](column)
+        edges = {n: (read(starts[n]), read(ends[n] - 1)) for n in steady}
+        if _is_text(column.type):
+            found[at] = {n: _bounds(*(edge[::-1] if field.descending else edge), 0) for n, edge in edges.items()}
+        steady = [n for n, (first, last) in edges.items() if first == last]
+    return found
+
+
+def _is_text(kind: Any) -> bool:
+    t = pa.types
+    return bool(t.is_string(kind) or t.is_large_string(kind) or t.is_binary(kind) or t.is_large_binary(kind))
+
+
+def _column(array: Any, starts: list[int], known: dict[int, Bounds | None]) -> list[Bounds | None]:
     t, kind = pa.types, array.type
     if (
         t.is_boolean(kind)
@@ -34,16 +64,12 @@ def _column(array: Any, starts: list[int]) -> list[Bounds | None]:
         or (t.is_temporal(kind) and not t.is_interval(kind))
     ):
         return _numbers(array, starts)
-    if (
-        t.is_decimal128(kind)
-        or t.is_decimal256(kind)
-        or t.is_string(kind)
-        or t.is_large_string(kind)
-        or t.is_binary(kind)
-        or t.is_large_binary(kind)
-    ):
+    if t.is_decimal128(kind) or t.is_decimal256(kind) or _is_text(kind):
         ends = [*starts[1:], len(array)]
-        return [_ordered(array.slice(start, end - start)) for start, end in zip(starts, ends, strict=True)]
+        return [
+            known[n] if n in known else _ordered(array.slice(start, end - start))
+            for n, (start, end) in enumerate(zip(starts, ends, strict=True))
+        ]
     return [None] * len(starts)
 
 
@@ -74,7 +100,10 @@ def _ordered(array: Any) -> Bounds | None:
     if array.null_count == len(array):
         return None, None, len(array)
     both = pc.min_max(array)
-    low, high = both["min"].as_py(), both["max"].as_py()
+    return _bounds(both["min"].as_py(), both["max"].as_py(), array.null_count)
+
+
+def _bounds(low: Any, high: Any, nulls: int) -> Bounds | None:
     if isinstance(low, str | bytes) and max(len(low), len(high)) > LONGEST:
         return None
-    return low, high, array.null_count
+    return low, high, nulls
