@@ -105,7 +105,8 @@ def run(n: int, number: int, *, lasting: bool, seed: int) -> tuple[Sick, list[So
     engine.close()
     assert files.descriptors == 0
     verify(machine, script, ledger)
-    if lasting:  # it could not even remove its drafts of the log; the next boot does, if it can see that it is one
+    if lasting or (sick.failed and sick.failed.name == "unlink"):
+        # it could not even remove its drafts of the log; the next boot does, if it can see that it is one
         machine.disk.file(PATH / "log" / "head").sync()
         machine.cut_power(Draws(0, bias=1))
         recover(machine)
