@@ -62,7 +62,32 @@ def grown(path: str, rows: str, piece: str) -> dict[str, Any]:
         return {"grown": memory()["most"] - before, "frame": frame_bytes, "seconds": time.perf_counter() - began}
 
 
-TASKS = {each.__name__: each for each in (imported, opened, opened_sqlite, grown)}
+def walked(path: str) -> dict[str, Any]:
+    """Read a whole store frame by frame, and say by how much that made the process grow, and what one frame takes."""
+    import sopnb
+
+    with sopnb.open(path) as db:
+        frame_bytes = int(db["t"][:].head(65_536).memory_usage(deep=True).sum())
+        before = memory()["now"]
+        rows = sum(len(frame) for frame in db["t"][:].iter_batches())
+        assert rows == len(db["t"])
+        return {"grown": memory()["most"] - before, "frame": frame_bytes}
+
+
+def folded(path: str, rows: str) -> dict[str, Any]:
+    """Change many records all over a store, fold it, and say by how much folding made the process grow."""
+    import sopnb
+    from tests.benchmarks.data import changed, trades
+
+    with sopnb.open(path, handle=sopnb.HandleSettings(maintenance="off", progress=False)) as db:
+        for seed in (1, 2):
+            db["t"].upsert(changed(trades(int(rows), seed=1), seed=seed))
+        before = memory()["now"]
+        db.fold()
+        return {"grown": memory()["most"] - before}
+
+
+TASKS = {each.__name__: each for each in (imported, opened, opened_sqlite, grown, walked, folded)}
 
 if __name__ == "__main__":
     print(json.dumps(TASKS[sys.argv[1]](*sys.argv[2:])))

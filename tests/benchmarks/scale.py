@@ -18,13 +18,24 @@ MIB = 1024 * 1024
 
 
 def memory(arena: Arena) -> list[Line]:
-    """By how much loading ten times as many rows, frame by frame, makes a process grow with the settings that people have."""
-    rows = 10 * arena.rows
+    """By how much a process grows that loads ten times as many rows frame by frame, reads them, folds them; with everybody's settings."""
+    rows, piece, path = 10 * arena.rows, min(PIECE, arena.rows), arena.folder / "grown.sop"
     handle = sopnb.HandleSettings()
-    said = child("grown", arena.folder / "grown.sop", rows, min(PIECE, arena.rows))
-    most = handle.load_bytes + handle.cache_bytes + 2 * said["frame"]
-    note = f"load_bytes + cache_bytes + two frames; it took {said['seconds']:.0f} s"
-    return [figure(f"memory taken by a load of {rows:,} rows", said["grown"] / MIB, "MiB", most / MIB, note)]
+    loaded, walked = child("grown", path, rows, piece), child("walked", path)
+    folded = child("folded", path, piece)
+    most = handle.load_bytes + handle.cache_bytes + 2 * loaded["frame"]
+    kept = handle.cache_bytes + 2 * walked["frame"]
+    return [
+        figure(
+            f"memory taken by a load of {rows:,} rows",
+            loaded["grown"] / MIB,
+            "MiB",
+            most / MIB,
+            f"load_bytes + cache_bytes + two frames; it took {loaded['seconds']:.0f} s",
+        ),
+        figure(f"memory taken by frames of all {rows:,} rows", walked["grown"] / MIB, "MiB", kept / MIB, "cache_bytes + two frames"),
+        figure(f"memory taken by a fold into {rows:,} rows", folded["grown"] / MIB, "MiB", handle.cache_bytes / MIB, "cache_bytes"),
+    ]
 
 
 def touched(arena: Arena) -> list[Line]:
