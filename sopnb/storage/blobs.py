@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sopnb.errors import Corruption, InvalidInput, ReadOnly
 from sopnb.protocols import Clock
-from sopnb.storage.files import Files, Forkable, register_at_fork
+from sopnb.storage.files import Files, Forkable
 
 _DRAFT = ".tmp"
 
@@ -30,7 +30,7 @@ class LocalBlobs(Forkable):
         self._mutex = threading.Lock()
         self._open: OrderedDict[str, int] = OrderedDict()
         self._users: dict[int, int] = {}
-        register_at_fork(self)
+        files.at_fork(self)
 
     def after_fork(self) -> None:
         """Forget what the parent has open; the descriptors are closed, the child opens its own."""

@@ -48,8 +48,14 @@ def register_at_fork(owner: Forkable) -> None:
 
 def _in_child() -> None:
     _fork_guard.release()
+    errors = []
     for owner in list(_at_fork):
-        owner.after_fork()
+        try:
+            owner.after_fork()
+        except OSError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 os.register_at_fork(before=_fork_guard.acquire, after_in_parent=_fork_guard.release, after_in_child=_in_child)
@@ -86,6 +92,10 @@ class Files:
     ``FileNotFoundError``, those that make one ``FileExistsError``. A name that was made, linked, renamed or removed is durable
     only after ``sync_dir`` of its directory; bytes only after ``sync``.
     """
+
+    def at_fork(self, owner: Forkable) -> None:
+        """Have ``owner.after_fork()`` called in every forked child."""
+        register_at_fork(owner)
 
     def no_fork(self) -> AbstractContextManager[object]:
         """Keep forks waiting while a descriptor is opened or closed together with the note of it that ``after_fork`` reads."""

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from sopnb.storage.files import Files, Forkable, register_at_fork
+from sopnb.storage.files import Files, Forkable
 from sopnb.storage.log import HEAD_BYTES, POISON, POISON_AT, HeadState, LogFormat
 
 _TRIES = 3
@@ -31,7 +31,7 @@ class HeadFile(Forkable):
         self._mutex = threading.Lock()
         self._fd: int | None = None
         self._seen = Seen(b"", None)
-        register_at_fork(self)
+        files.at_fork(self)
 
     def after_fork(self) -> None:
         """Close the parent's descriptor."""

@@ -23,7 +23,7 @@ from sopnb.errors import Closed, CommitUnknown, Corruption, InvalidInput, Invali
 from sopnb.protocols import Checkpoint, Clock, Commit, Draft, Head, transaction_id
 from sopnb.settings import DatabaseSettings, HandleSettings
 from sopnb.storage.checkpoints import Checkpoints
-from sopnb.storage.files import Files, Forkable, register_at_fork
+from sopnb.storage.files import Files, Forkable
 from sopnb.storage.folder import Description, segments
 from sopnb.storage.head import HeadFile, Seen
 from sopnb.storage.index import PlaceIndex
@@ -72,7 +72,7 @@ class LocalRegistry(Forkable):
         self._newest: Place | None = None
         self._prepared = self._wanted = 0
         self._maker: threading.Thread | None = None
-        register_at_fork(self)
+        files.at_fork(self)
 
     @property
     def uuid(self) -> bytes:

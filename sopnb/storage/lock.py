@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 from sopnb.errors import StorageError, Timeout
-from sopnb.storage.files import Files, Forkable, register_at_fork
+from sopnb.storage.files import Files, Forkable
 
 PATIENCE = 0.5
 """Seconds that a thread waits at a stretch: an interrupt that came just before the wait began is heeded after it."""
@@ -27,7 +27,7 @@ class FileLock(Forkable):
         self._fd: int | None = None
         self._identity: tuple[int, int] | None = None
         self._waiting: set[int] = set()
-        register_at_fork(self)
+        files.at_fork(self)
 
     def after_fork(self) -> None:
         """Close what the parent has open, without unlocking it."""

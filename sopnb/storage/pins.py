@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sopnb.errors import ReadOnly
 from sopnb.protocols import Clock, Pin
-from sopnb.storage.files import Files, Forkable, register_at_fork
+from sopnb.storage.files import Files, Forkable
 
 _DRAFT = ".tmp"
 _WIDTH = 20
@@ -30,7 +30,7 @@ class LocalPins(Forkable):
         self._mutex = threading.Lock()
         self._fd: int | None = None
         self._seq: int | None = None
-        register_at_fork(self)
+        files.at_fork(self)
 
     @property
     def owner(self) -> str:

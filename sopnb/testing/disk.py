@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from sopnb.errors import NoSpace, StorageError
-from sopnb.storage.files import FULL, Files
+from sopnb.storage.files import FULL, Files, Forkable
 
 SECTOR = 512
 GRAIN = 16
@@ -359,6 +359,9 @@ class SimulatedFiles(Files):
         fd = self.disk.new_descriptor()
         self._open[fd] = _Description(file, path, writable)
         return fd
+
+    def at_fork(self, owner: Forkable) -> None:
+        """Do nothing: simulated processes do not fork."""
 
     def no_fork(self) -> AbstractContextManager[object]:
         """Do nothing: simulated processes do not fork."""

@@ -8,7 +8,8 @@ from typing import Literal
 
 import pytest
 
-from sopnb.errors import Corruption, Trimmed
+from sopnb.errors import Corruption, StorageError, Trimmed
+from sopnb.protocols import Draft
 from sopnb.settings import DatabaseSettings
 from sopnb.testing.disk import SECTOR, Choose, Fault, File, Killed, Step
 from tests.crash.log_world import FOLDER, Trap, World, aftermath
@@ -175,6 +176,36 @@ def test_a_head_that_went_back_does_not_let_records_be_overwritten() -> None:
     here.disk.file(HEAD).write(old, 0)
     assert writer.commit(30) is True
     assert len(writer.look()) == 3
+    aftermath(here)
+
+
+def test_a_head_that_went_back_before_a_roll_lets_no_segment_be_used_twice() -> None:
+    here = world(SMALL)
+    writer = here.open()
+    writer.commit(600)
+    old = bytes(here.disk.file(HEAD).cache)
+    writer.commit(600)
+    here.disk.file(HEAD).write(old, 0)
+    with writer.registry.turn(0), pytest.raises(StorageError, match="past the end"):
+        writer.registry.append([Draft(bytes(8), bytes(600))], 1)
+    with writer.registry.turn(0):
+        writer.look()
+    aftermath(here)
+
+
+def test_a_recovery_killed_while_it_writes_zeros_is_begun_again() -> None:
+    """Nobody had said that something lies past the end; now the first of it reads as zeros, and the rest does not."""
+    here = world(choose=lambda n: 2)
+    first, second = here.open(), here.open()
+    first.commit(10)
+    _, _, end = records(here)[-1]
+    segment(here).write(b"garbage" * 2 + bytes(900) + b"garbage", end)
+    here.disk.before = Trap(1, Fault("kill"), "pwrite", "segment")
+    with pytest.raises(Killed):
+        first.commit(20)
+    assert not any(segment(here).cache[end : end + 32])
+    assert second.commit(20) is True
+    assert not any(segment(here).cache[records(here)[-1][2] :])
     aftermath(here)
 
 

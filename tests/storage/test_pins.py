@@ -130,16 +130,38 @@ def test_a_pin_taken_for_dead_while_it_is_made_is_made_again(tmp_path: Path) -> 
     assert [p.name for p in (tmp_path / "pins").iterdir()] == [mine.owner]
 
 
-def test_a_look_at_a_dead_pin_locks_it_for_nobody(tmp_path: Path) -> None:
-    """Two look at once, and one of them forks in between: a dead pin is not taken for living afterwards."""
+class _Forking(Files):
+    """Files that fork a child just after a lock is got; the child lives until ``leave`` is closed."""
+
+    def __init__(self) -> None:
+        self.stay, self.leave = os.pipe()
+        self.child = 0
+
+    def flock(self, fd: int, exclusive: bool = True, block: bool = False) -> bool:
+        got = super().flock(fd, exclusive, block)
+        if got and not self.child:
+            self.child = os.fork()
+            if not self.child:
+                os.close(self.leave)
+                os.read(self.stay, 1)
+                os._exit(0)
+        return got
+
+
+def test_a_look_at_a_dead_pin_leaves_it_dead_for_others(tmp_path: Path) -> None:
+    """Also where the one who looked forked meanwhile, and only looks."""
     (tmp_path / "pins").mkdir()
     dead = tmp_path / "pins" / ("a" * 16)
     dead.write_text("0" * 40)
-    reader = LocalPins(tmp_path, files=Files(), clock=SystemClock(), writable=False)
-    assert list(reader.held()) == []
+    files = _Forking()
+    assert list(LocalPins(tmp_path, files=files, clock=SystemClock(), writable=False).held()) == []
+    assert files.child
     assert dead.exists()
     assert list(_pins(tmp_path).held()) == []
     assert not dead.exists()
+    os.close(files.leave)
+    os.waitpid(files.child, 0)
+    os.close(files.stay)
 
 
 def test_a_pin_may_go_back_and_be_given_up_and_taken_again(tmp_path: Path) -> None:
