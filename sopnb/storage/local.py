@@ -92,7 +92,7 @@ class LocalRegistry(Forkable):
             try:
                 return [entry.commit for entry in self._entries(after, end) if entry.commit.seq > after]
             except FileNotFoundError as missing:
-                self._forget(missing)
+                self._forget(missing, end)
         return []
 
     def wait(self, after: int, timeout: float) -> bool:
@@ -215,11 +215,12 @@ class LocalRegistry(Forkable):
             )
         return Trimmed(after, oldest)
 
-    def _forget(self, missing: FileNotFoundError) -> None:
-        """Forget what was known of a missing segment, if another process trimmed it; else it is damage."""
+    def _forget(self, missing: FileNotFoundError, end: Place) -> None:
+        """Forget what was known of a missing segment, if others went on from ``end`` and trimmed it; else it is damage."""
         newest = self._checkpoints.newest()
         number = self._segments.number(missing)
-        if newest is None or number is None or number >= newest.position.segment:
+        trimmed = newest is not None and number is not None and number < newest.position.segment
+        if number is None or not trimmed or (number >= end.position.segment and self._current().place.seq <= end.seq):
             raise Corruption(str(missing.filename), "this segment of the log is missing") from missing
         self._index.forget(number)
 
@@ -242,10 +243,11 @@ class LocalRegistry(Forkable):
             if known is not None and known.seq == seq:
                 return known
         while True:
+            end = self._current().place
             try:
-                return next(entry.end for entry in self._entries(seq - 1, self._current().place) if entry.end.seq == seq)
+                return next(entry.end for entry in self._entries(seq - 1, end) if entry.end.seq == seq)
             except FileNotFoundError as missing:
-                self._forget(missing)
+                self._forget(missing, end)
 
     def checkpoints(self, at_or_before: int | None = None) -> Iterator[Checkpoint]:
         """Yield the valid checkpoints, newest first."""

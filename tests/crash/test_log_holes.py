@@ -489,3 +489,22 @@ def test_a_reader_that_others_overtake_and_trim_under_is_told_or_reads_on() -> N
     reader.look()
     with pytest.raises(Trimmed):
         reader.registry.read(0)
+
+
+def test_a_head_in_a_segment_that_was_trimmed_is_damage_and_not_waited_for() -> None:
+    """It was put back by hand: nobody comes who would move it on."""
+    here = world(SMALL)
+    writer = here.open()
+    writer.commit(600)
+    old = bytes(here.disk.file(HEAD).cache)
+    for _ in range(4):
+        writer.commit(600)
+        writer.checkpoint()
+    here.disk.file(HEAD).write(old, 0)
+    for mode in ("a", "r"):
+        with pytest.raises(Corruption, match=r"0000000001\.segment"):
+            here.open(mode).registry.read(0)
+    with pytest.raises(Corruption, match=r"0000000001\.segment"), writer.registry.turn(0):
+        pass
+    here.disk.folder(LOG).set("head", None)
+    aftermath(here)
