@@ -25,6 +25,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 SHARED_FILESYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse", "fuseblk", "ceph", "glusterfs", "afs", "lustre", "virtiofs")
 """File systems on which ``flock`` or the page cache are not shared by all who write; see ``Files.shared``."""
 
+_NO_ATIME = getattr(os, "O_NOATIME", 0)
 _fork_guard = threading.RLock()
 _at_fork: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
@@ -103,20 +104,25 @@ class Files:
 
     def open_read(self, path: Path) -> int:
         """Open an existing file for reading."""
-        try:
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            _fail(error, path)
+        return self._open_file(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def open_write(self, path: Path) -> int:
         """Open an existing file for reading and writing."""
-        with translated(path):
-            return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        return self._open_file(path, os.O_RDWR | os.O_CLOEXEC)
 
     def create(self, path: Path) -> int:
         """Make a new file and open it for reading and writing; ``FileExistsError`` if the name is taken."""
-        with translated(path):
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        return self._open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
+
+    def _open_file(self, path: Path, flags: int) -> int:
+        """Open without keeping the time of access: a file that is written and read in turn would have it written each time."""
+        try:
+            try:
+                return os.open(path, flags | _NO_ATIME, 0o666)
+            except PermissionError:  # only a file's owner may ask for it
+                return os.open(path, flags, 0o666)
+        except OSError as error:
+            _fail(error, path)
 
     def pread(self, fd: int, size: int, offset: int) -> bytes:
         """Read up to ``size`` bytes; fewer only at the end of the file."""

@@ -268,3 +268,17 @@ def test_a_creation_that_fails_is_taken_up_again(path: Path) -> None:
     assert not list(path.rglob("*.tmp"))
     files.room = 10**9
     assert append(opened(path, files=files).registry, b"x") == 1
+
+
+def test_a_file_of_another_owner_is_opened_all_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a file's owner may ask that the time of access is not kept."""
+    append(opened(path).registry, b"x")
+    real = os.open
+
+    def refused(file: Any, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_NOATIME:
+            raise PermissionError(errno.EPERM, "not the owner")
+        return real(file, flags, mode)
+
+    monkeypatch.setattr(os, "open", refused)
+    assert append(opened(path).registry, b"y") == 2
