@@ -107,6 +107,24 @@ class RegistrySuite:
             _ = 1 / 0
         self.add(registry, "a")
 
+    def test_who_holds_the_turn_may_take_it_again(self, registry: Registry) -> None:
+        """And append several times in it, or nothing."""
+        with registry.turn(5):
+            with registry.turn(0):
+                registry.append(drafts("a"), 0)
+            assert list(registry.append([], 1)) == []
+            registry.append(drafts("b"), 1)
+        assert [c.payload for c in registry.read(0)] == [b"a", b"b"]
+
+    def test_a_payload_comes_back_whole(self, registry: Registry) -> None:
+        """Empty, all zeros, and larger than anything that is written at once."""
+        payloads = [b"", bytes(5000), b"x" * 3_000_000, b"\0" * 511 + b"y"]
+        for after, payload in enumerate(payloads):
+            with registry.turn(5):
+                registry.append([Draft(b"12345678", payload)], after)
+        assert [c.payload for c in registry.read(0)] == payloads
+        assert [c.payload for c in registry.read(3)] == payloads[3:]
+
     def test_checkpoints_come_newest_first(self, registry: Registry) -> None:
         """And can be asked for by a bound."""
         self.add(registry, "a", "b", "c", "d")
@@ -141,6 +159,8 @@ class RegistrySuite:
         self.add(registry, "a", "b")
         registry.checkpoint(2, b"")
         registry.trim(2)
+        registry.checkpoint(2, b"")
+        assert [c.seq for c in registry.checkpoints()] == [2]
         assert registry.head().seq == 2
         self.add(registry, "c")
         assert [c.seq for c in registry.read(2)] == [3]

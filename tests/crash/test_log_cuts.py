@@ -86,8 +86,8 @@ def test_a_power_cut_after_a_kill_loses_nothing(limit: int) -> None:
 
 def test_a_power_cut_in_the_recovery_after_a_power_cut_loses_nothing(limit: int) -> None:
     for number, world in enumerate(crashes(Fault("cut"))):
-        for after in outcomes(world, limit // 4, seed=number):
-            again(after, number, limit)
+        for after in outcomes(world, 1 + limit // 100, seed=number):
+            again(after, number, min(limit, 40))
 
 
 def again(world: World, seed: int, limit: int) -> None:
