@@ -160,11 +160,12 @@ class LogFormat:
     def torn(self, data: bytes, position: Position) -> bool:
         """Say whether ``data``, which runs from ``position`` to the end of its segment, may come of an interrupted write.
 
-        Before a record is written its place reads as zeros, durably. So what an interrupted write left reads as zeros where the
-        whole record does not: in a sector's share of it, or at its end. Bytes of which neither is true were whole once.
+        Before a record is written its place reads as zeros, durably; and zeros are what recovery writes over one that is torn. So
+        what an interrupted write left reads as zeros where the whole record does not: at its beginning, in a sector's share of it,
+        or at its end. Bytes of which none is true were whole once.
         """
         offset = position.offset
-        if _blank(data[:HEADER_BYTES]):
+        if _blank(data[:ALIGNMENT]):
             return True
         header = self.header(data, 0, position)
         if header is None:

@@ -193,6 +193,27 @@ def test_a_head_that_went_back_before_a_roll_lets_no_segment_be_used_twice() -> 
     aftermath(here)
 
 
+def test_a_torn_record_half_covered_by_zeros_is_no_damage() -> None:
+    """A failed sync left some of it; who recovered was killed while he wrote zeros over its header."""
+    here = world(choose=oldest)
+    first, second = here.open(), here.open()
+    first.commit(10)
+    here.disk.before = Trap(1, Fault("error"), "sync", "segment")
+    outcomes = iter([1, 1, 0])
+    here.disk.choose = lambda n: next(outcomes)
+    assert first.commit(900) is None
+    for file in here.disk.files():
+        file.evict()
+    here.disk.choose = lambda n: 5
+    here.disk.before = Trap(1, Fault("kill"), "pwrite", "segment")
+    with pytest.raises(Killed):
+        second.commit(20)
+    _, _, end = records(here)[-1]
+    assert not any(segment(here).cache[end : end + 80])
+    assert any(segment(here).cache[end + 80 : end + 128])
+    aftermath(here)
+
+
 def test_a_recovery_killed_while_it_writes_zeros_is_begun_again() -> None:
     """Nobody had said that something lies past the end; now the first of it reads as zeros, and the rest does not."""
     here = world(choose=lambda n: 2)

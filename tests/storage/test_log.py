@@ -73,12 +73,13 @@ def test_any_damaged_byte_is_seen_and_is_no_torn_write(pad: bool) -> None:
 
 @given(PAYLOADS, st.integers(0, 63), st.booleans())
 def test_what_an_interrupted_write_leaves_is_torn(payload: bytes, start: int, pad: bool) -> None:
-    """Any sectors of it, or any beginning of it; the rest reads as zeros."""
+    """Any sectors of it, or any beginning of it, or all but a beginning, over which zeros were written; the rest reads as zeros."""
     format = LogFormat(UUID, pad)
     at = Position(3, start * (PADDED if pad else ALIGNMENT))
     data = _record(format, payload, at)
     for cut in range(0, len(data), ALIGNMENT):
         assert format.torn(data[:cut] + bytes(len(data) - cut), at)
+        assert format.torn(bytes(cut) + data[cut:], at)
     edges = [0, *range(SECTOR - at.offset % SECTOR, len(data), SECTOR), len(data)]
     shares = list(itertools.pairwise(edges))
     for kept in itertools.islice(itertools.product((False, True), repeat=len(shares)), 64):
