@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import sys
 import threading
@@ -18,7 +19,7 @@ import sopnb
 from sopnb.errors import Conflict
 from sopnb.testing.history import Append, Read, Transaction, anomalies
 from tests.race import workers
-from tests.race.forkserver import ForkServer, wait_for
+from tests.race.forkserver import ForkServer, Worker, wait_for
 
 KEYS = 6
 
@@ -45,6 +46,12 @@ def with_banks(db: Any, stores: int = 3, money: int = 100) -> int:
 def transaction(told: dict[str, Any]) -> Transaction:
     made = [Read(key, tuple(what)) if isinstance(what, list) else Append(key, what) for key, what in told["operations"]]
     return Transaction(tuple(made), told["outcome"], told["began"], told["ended"])
+
+
+def said(worker: Worker) -> list[Transaction]:
+    """Return the transactions that a worker told of; what it announced and did not come back from is unknown."""
+    told = [json.loads(line) for line in worker.lines[1:] if line.endswith("}")]
+    return [transaction(one) for one, after in zip(told, [*told[1:], None], strict=True) if one["outcome"] != "unknown" or after is None]
 
 
 def last_look(db: Any) -> Transaction:
@@ -105,7 +112,44 @@ def test_histories_of_processes_on_a_folder_are_serialisable(
     for worker in running:
         worker.tell()
     wait_for(running, lambda: all(worker.over for worker in running), 240)
-    history = [transaction(json.loads(line)) for worker in running for line in worker.end()[1:]]
+    for worker in running:
+        worker.end()
+    history = [one for worker in running for one in said(worker)]
+    with sopnb.open(path) as db:
+        judged([*history, last_look(db)], seed)
+        assert db.check().ok
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_histories_of_processes_that_are_killed_and_compacted_under_are_serialisable(
+    server: ForkServer, tmp_path: Path, seed: int, request: pytest.FixtureRequest
+) -> None:
+    path = tmp_path / "race.sop"
+    with sopnb.open(path, settings=dataclasses.replace(workers.SETTINGS, inline_rows=seed, tail_rows=40)) as db:
+        with_lists(db)
+    random = np.random.default_rng(seed)
+    numbers = itertools.count()
+
+    def start() -> Worker:
+        worker = server.start("append", path, next(numbers), 100_000, KEYS, seed)
+        worker.wait_for(1)
+        worker.tell()
+        return worker
+
+    keeper = server.start("upkeep", path, 0)
+    running, ended = [start() for _ in range(3)], []
+    for _ in range(200 if request.config.getoption("--long") else 12):
+        victim = running.pop(int(random.integers(len(running))))
+        wanted = int(random.integers(2, 40))
+        wait_for([victim, *running], lambda victim=victim, wanted=wanted: len(victim.lines) > wanted)  # type: ignore[misc]
+        victim.kill()
+        ended.append(victim)
+        running.append(start())
+    for worker in running:
+        worker.kill()
+    keeper.tell("stop")
+    keeper.end()
+    history = [one for worker in [*ended, *running] for one in said(worker)]
     with sopnb.open(path) as db:
         judged([*history, last_look(db)], seed)
         assert db.check().ok

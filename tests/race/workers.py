@@ -165,11 +165,14 @@ def append(line: Line, path: str, me: int, times: int, keys: int, seed: int) -> 
         line.say("ready")
         line.hear()
         for number in range(times):
-            line.say(json.dumps(one_transaction(db, random, keys, me * 1_000_000 + number * 10)))
+            line.say(json.dumps(one_transaction(db, random, keys, me * 1_000_000 + number * 10, line)))
 
 
-def one_transaction(db: Any, random: np.random.Generator, keys: int, value: int) -> dict[str, Any]:
-    """Do a few reads and appends in one transaction; return what happened, for ``sopnb.testing.history``."""
+def one_transaction(db: Any, random: np.random.Generator, keys: int, value: int, line: Line | None = None) -> dict[str, Any]:
+    """Do a few reads and appends in one transaction; return what happened, for ``sopnb.testing.history``.
+
+    With a ``line``, say what is about to be committed, for whoever kills us meanwhile.
+    """
     operations: list[Any] = []
     began = time.monotonic()
     outcome = "committed"
@@ -190,6 +193,8 @@ def one_transaction(db: Any, random: np.random.Generator, keys: int, value: int)
                 else:
                     store.replace({"k": key, "values": json.dumps([*values, value + n])})
                     operations.append([key, value + n])
+            if line is not None:
+                line.say(json.dumps({"operations": operations, "outcome": "unknown", "began": began, "ended": 1e18}))
     except Conflict:
         outcome = "aborted"
     return {"operations": operations, "outcome": outcome, "began": began, "ended": time.monotonic()}
