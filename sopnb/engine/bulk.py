@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries, one_array
+from sopnb.engine.layers import Found
 from sopnb.engine.record import PUT
 from sopnb.engine.same import differ
 from sopnb.errors import DuplicateKey, InvalidInput, KeyNotFound
@@ -56,7 +57,8 @@ class BulkWriter:
     def __init__(self, store: StoreWork, kind: Kind, table: pa.Table, on_error: OnError) -> None:
         self._store, self._schema, self._kind, self._table, self._report = store, store.schema, kind, table, on_error == "report"
         self._stack = store.stack
-        self._values = [name for name in self._schema.physical.names if name not in self._schema.stored_key_names]
+        values = [field for field in self._schema.physical if field.name not in self._schema.stored_key_names]
+        self._values = [field.name for field in sorted(values, key=lambda field: not pa.types.is_primitive(field.type))]
         self._rejected: list[pa.Table] = []
         self.counts = Counts()
         arrays = [one_array(table[name]) for name in self._schema.key_names]
@@ -106,11 +108,9 @@ class BulkWriter:
             there = found.there
         seqs = found.seq
         if there.any():
-            old = pa.Table.from_batches([found.fetch(self._schema, self._values or self._schema.stored_key_names)])
             changed = np.ones(len(there), bool)
-            new = table.select([name for name in self._values if name in table.column_names])
-            changed[there] = differ(new if there.all() or not new.num_columns else new.filter(pa.array(there)), old)
-            table = self._completed(table, there, old)
+            changed[there] = self._changed(table if there.all() else table.filter(pa.array(there)), found)
+            table = self._completed(table, there, found)
             if not changed.all():
                 self._store.reads.many(keys.take(np.flatnonzero(~changed)))
                 self.counts += Counts(unchanged=int((~changed).sum()))
@@ -126,16 +126,25 @@ class BulkWriter:
         self.counts += Counts(inserted=int((~there).sum()), updated=int(there.sum()))
         return self._put(table, keys, np.where(there, 0, 1).astype(np.int8))
 
+    def _changed(self, new: pa.Table, found: Found) -> Any:
+        """Say for each of the records found whether its new row differs: column by column, until all do, numbers before texts."""
+        changed = np.zeros(new.num_rows, bool)
+        for name in self._values:
+            if name in new.column_names and not changed.all():
+                changed |= differ(new.select([name]), pa.Table.from_batches([found.fetch(self._schema, [name])]))
+        return changed
+
     def _put(self, table: pa.Table, keys: Keys | None, delta: Any) -> Entries:
         batches = table.select(self._schema.physical.names).combine_chunks().to_batches()
         batch = batches[0] if batches else self._schema.empty(self._schema.physical.names)
         return Entries(batch, op=PUT, delta=delta, keys=keys)
 
-    def _completed(self, table: pa.Table, there: Any, old: pa.Table | None) -> pa.Table:
+    def _completed(self, table: pa.Table, there: Any, found: Found | None) -> pa.Table:
         """Return the table with the columns that were left out: as they are for old rows, null for new ones."""
         missing = [field for field in self._schema.physical if field.name not in table.column_names]
         if not missing:
             return table
+        old = None if found is None else found.fetch(self._schema, [field.name for field in missing])
         where = np.cumsum(there) - 1
         for column in missing:
             if not there.all():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,20 +41,16 @@ class Found:
         names = schema.physical.names if columns is None else list(columns)
         if not self.groups:
             return schema.empty(names)
-        groups = self.groups
-        if self.far is not None and any(group.entries.far is not None for group in groups):
-            groups = [self._resolved(group, names, schema, self.far) for group in groups]
-        batches = [group.entries.batch for group in groups]
-        rows = [group.rows for group in groups]
-        starts = np.cumsum([0, *(batch.num_rows for batch in batches[:-1])])
-        where = np.concatenate([group.where for group in groups])
-        row = np.concatenate(rows) + np.repeat(starts, [len(picked) for picked in rows])
-        if len(groups) > 1 and (where[1:] < where[:-1]).any():
-            row = row[np.argsort(where, kind="stable")]
-        if len(batches) == 1:
-            return batches[0].select(names).take(pa.array(row))
-        table = pa.Table.from_batches(batches).select(names).take(pa.array(row)).combine_chunks()
+        if self.far is not None and any(group.entries.far is not None for group in self.groups):
+            whole, row = _side_by_side([self._resolved(group, names, schema, self.far) for group in self.groups])
+        else:
+            whole, row = self._side_by_side
+        table = whole.select(names).take(row).combine_chunks()
         return pa.RecordBatch.from_arrays([one_array(column) for column in table.columns], schema=table.schema)
+
+    @cached_property
+    def _side_by_side(self) -> tuple[pa.Table, pa.Array]:
+        return _side_by_side(self.groups)
 
     def _resolved(self, group: Group, names: Sequence[str], schema: Schema, far: FarReader) -> Group:
         """Return a group of just the rows that were found, their values in place."""
@@ -61,6 +58,18 @@ class Found:
         if entries.far is None:
             return Group(group.where, entries, group.rows)
         return Group(group.where, far.resolved(entries.take(group.rows), schema), np.arange(len(group.rows)))
+
+
+def _side_by_side(groups: Sequence[Group]) -> tuple[pa.Table, pa.Array]:
+    """Return (the entries of all groups as one table, the rows that were found in the order of their keys)."""
+    batches = [group.entries.batch for group in groups]
+    rows = [group.rows for group in groups]
+    starts = np.cumsum([0, *(batch.num_rows for batch in batches[:-1])])
+    where = np.concatenate([group.where for group in groups])
+    row = np.concatenate(rows) + np.repeat(starts, [len(picked) for picked in rows])
+    if len(groups) > 1 and (where[1:] < where[:-1]).any():
+        row = row[np.argsort(where, kind="stable")]
+    return pa.Table.from_batches(batches), pa.array(row)
 
 
 class Stack:
