@@ -58,11 +58,9 @@ def race(rounds: int, *, each: int = 1, before: Callable[[], object] | None = No
     """Call every run once a round, each round beginning with another one; ``each`` is how many operations a call makes."""
     times = {name: Times() for name in runs}
     names = list(runs)
-    many = rounds > 100
+    gc.collect()  # once: before each run it would leave the processor's caches cold
     for number in range(rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            if not many:
-                gc.collect()
             if before is not None:
                 before()
             began = time.perf_counter()
