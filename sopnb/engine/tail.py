@@ -200,7 +200,7 @@ class TailView:
     def _entries(self, keys: list[bytes]) -> Entries:
         versions = self.tail.versions()
         chosen = [versions[key] for key in keys]
-        newest = [v[-1] if v[-1].seq <= self.hi else v[bisect_right(v, self.hi, key=_seq) - 1] for v in chosen]
+        newest = [self._seen(v) for v in chosen]
         rows = [self._schema.blank(key) if e.row is None else e.row for key, e in zip(keys, newest, strict=True)]
         ops = np.array([e.op for e in newest], np.int8)
         return Entries(
@@ -210,6 +210,11 @@ class TailView:
             delta=np.array([self._delta(v) for v in chosen], np.int8),
             keys=Keys.of(keys),
         )
+
+    def _seen(self, versions: list[Entry]) -> Entry:
+        """Return the newest version up to the view's commit. Another thread may add one between two looks at the list."""
+        last = versions[-1]
+        return last if last.seq <= self.hi else versions[bisect_right(versions, self.hi, key=_seq) - 1]
 
 
 def _seq(entry: Entry) -> int:
