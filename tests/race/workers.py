@@ -118,6 +118,14 @@ def follow(line: Line, path: str) -> None:
             line.say(len(db["rows"]))
 
 
+def turn(line: Line, path: str) -> None:
+    """Hold the commit lock until told."""
+    with sopnb.open(path) as db, db._lease.engine.backend.registry.turn(30):
+        line.say("inside")
+        line.hear()
+    line.say("outside")
+
+
 # -- invariants ---------------------------------------------------------------------------------------------------------------
 
 
