@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+import sopnb
 from sopnb.engine.engine import Engine
 from sopnb.errors import InvalidState
 from sopnb.settings import DatabaseSettings, HandleSettings
@@ -243,3 +245,42 @@ def test_a_child_that_ends_leaves_the_parents_pin_and_lock_alone(engine: Engine)
     assert engine.backend.pins.alive(engine.backend.pins.owner)
     assert [pin.owner for pin in engine.backend.pins.held()] == [engine.backend.pins.owner]
     commit(engine, {1: "parent"})
+
+
+def test_children_of_one_handle_write_beside_their_parent(tmp_path: Path) -> None:
+    with sopnb.open(tmp_path / "base.sop", settings=TINY) as db:
+        s = db.create("s", schema={"who": "int64", "n": "int64"}, index=["who", "n"])
+
+        def body(who: int) -> int:
+            for n in range(30):
+                s.insert({"who": who, "n": n})
+            return s.prefix(who).count()
+
+        children = [Child(lambda who=who: body(who)) for who in range(1, 4)]  # type: ignore[misc]
+        body(0)
+        assert [child.said() for child in children] == ["returned 30"] * 3
+        assert len(s) == 120
+        assert db.check().ok
+
+
+def test_a_fork_inside_a_transaction_leaves_it_to_the_parent_and_the_child_begins_its_own(tmp_path: Path) -> None:
+    with sopnb.open(tmp_path / "base.sop", settings=TINY) as db:
+        db.create("s", schema={"k": "int64", "v": "string"}, index="k")
+        with db.transaction() as tx:
+            tx["s"].insert(pd.DataFrame({"k": range(20), "v": ["parent"] * 20}))
+
+            def body() -> str:
+                try:
+                    tx.commit()
+                except InvalidState as error:
+                    told = str(error)
+                tx.__exit__(None, None, None)
+                with db.transaction() as mine:
+                    mine["s"].insert({"k": 100, "v": "child"})
+                return told
+
+            said = Child(body).said()
+        assert "before the process was forked" in said
+        assert len(db["s"]) == 21
+        assert db["s"][100]["v"] == "child"
+        assert db.check().ok

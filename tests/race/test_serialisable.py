@@ -174,6 +174,50 @@ def test_a_sum_over_several_stores_is_the_same_in_every_snapshot(server: ForkSer
         assert db.check().ok
 
 
+def test_a_sum_is_the_same_in_every_snapshot_of_threads_in_memory() -> None:
+    with sopnb.open(":memory:") as db:
+        total = with_banks(db)
+        failed: list[BaseException] = []
+        looked = 0
+        over = threading.Event()
+
+        def move(me: int) -> None:
+            random = np.random.default_rng(me)
+            for _ in range(100):
+                a, b = random.choice(12, size=2, replace=False).tolist()
+
+                def body(tx: Any, a: int = a, b: int = b) -> None:
+                    source, target = tx[f"bank{a // 4}"], tx[f"bank{b // 4}"]
+                    have, get = source[a % 4]["money"], target[b % 4]["money"]
+                    source.update(a % 4, {"money": have - 1})
+                    target.update(b % 4, {"money": get + 1})
+
+                try:
+                    db.run(body)
+                except BaseException as error:
+                    failed.append(error)
+
+        def audit() -> None:
+            nonlocal looked
+            while not over.is_set():
+                with db.transaction(mode="read") as tx:
+                    if sum(int(tx[name][:].to_pandas()["money"].sum()) for name in tx.stores()) != total:
+                        failed.append(AssertionError("the sum is another one"))
+                looked += 1
+
+        movers = [threading.Thread(target=move, args=(me,)) for me in range(4)]
+        auditor = threading.Thread(target=audit)
+        for thread in (*movers, auditor):
+            thread.start()
+        for thread in movers:
+            thread.join()
+        over.set()
+        auditor.join()
+        assert not failed
+        assert looked > 1
+        assert db.check().ok
+
+
 @pytest.mark.parametrize("where", [":memory:", "folder"])
 def test_write_skew_is_refused(where: str, tmp_path: Path) -> None:
     # Two doctors are on call; each looks at the other, then leaves. One must be refused, or nobody is left.
