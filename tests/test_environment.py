@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-CONDA = {"xxhash": "python-xxhash"}
+CONDA = {"xxhash": "python-xxhash", "duckdb": "python-duckdb"}
 """Names that differ."""
 
 
