@@ -7,32 +7,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn, TypeVar
 
-import numpy as np
 import pyarrow as pa
 
 from sopnb import display
 from sopnb.access import token as tokens
-from sopnb.access.changes import refuse_key_fields
+from sopnb.access.assignment import Assignment
 from sopnb.access.explanation import Explanation
-from sopnb.access.filter import SEQ, Filter
-from sopnb.access.keyrange import EVERYTHING, Closed, KeyRange
-from sopnb.access.reading import Reading, commit_of, window, with_commits, with_keys
+from sopnb.access.expression import SEQ
+from sopnb.access.filter import Filter
+from sopnb.access.keyrange import Closed, KeyRange
+from sopnb.access.reading import Reading, commit_of, with_commits, with_keys
 from sopnb.access.record import Record
+from sopnb.access.scan import Scan, cut, turned
 from sopnb.access.ways import Access
 from sopnb.engine.counts import Counts
-from sopnb.engine.entries import Entries, gathered
+from sopnb.engine.entries import Entries
 from sopnb.engine.layers import Stack
 from sopnb.engine.storework import StoreWork
 from sopnb.errors import InvalidInput, InvalidState
 from sopnb.frames.incoming import incoming, kept
-from sopnb.index import Keys
 from sopnb.schema import ID, Schema
 
 R = TypeVar("R", Reading, Stack, StoreWork)
 BATCH_ROWS = 65_536
 """Rows of a batch or frame where many come one after another."""
-GROUP_BYTES = 8 * 1024 * 1024
-"""About so much is judged by a condition at once."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,11 +53,8 @@ class Selection:
     """
 
     _access: Access
-    _schema: Schema
-    _keys: KeyRange = EVERYTHING
-    _filter: Filter | None = None
+    _scan: Scan
     _columns: tuple[str, ...] | None = None
-    _reverse: bool = False
     _facts: tuple[str, ...] = ()
 
     # -- choosing -------------------------------------------------------------------------------------------------------------
@@ -88,7 +83,7 @@ class Selection:
         It sees every column, selected or not. Raises ``InvalidInput`` or ``SchemaMismatch`` at once if it does not fit the columns.
         """
         new = Filter.of(condition, self._schema, store=self._access.name)
-        return replace(self, _filter=new if self._filter is None else self._filter & new)
+        return self._read(filter=new if self._scan.filter is None else self._scan.filter & new)
 
     def select(self, *columns: str) -> Selection:
         """Return the same records with these columns only, in this order. ``_id`` and ``_seq`` may be named too."""
@@ -105,31 +100,32 @@ class Selection:
 
     def reverse(self) -> Selection:
         """Return the same records in the other direction."""
-        return replace(self, _reverse=not self._reverse)
+        return self._read(reverse=not self._scan.reverse)
 
     def _narrowed(self, keys: KeyRange, told: str) -> Selection:
-        return replace(self, _keys=self._keys.meet(keys), _facts=(*self._facts, told) if told else self._facts)
+        chosen = self._read(keys=self._scan.keys.meet(keys))
+        return replace(chosen, _facts=(*self._facts, told)) if told else chosen
+
+    def _read(self, **how: Any) -> Selection:
+        return replace(self, _scan=replace(self._scan, **how))
 
     # -- counting and positions -----------------------------------------------------------------------------------------------
 
     def count(self) -> int:
         """Return how many records there are. Without a condition it is known from row counts, whatever the size."""
-        reading = self._reading()
-        if self._filter is None:
-            return reading.count(self._keys.lo, self._keys.hi)
-        return sum(len(part) for part in self._parts(reading, self._schema.key_names[:1]))
+        return self._scan.count(self._reading())
 
     def row(self, position: int) -> Record:
         """Return the record at a position. Raises ``IndexError`` beyond the end. The cost does not depend on the position."""
         reading = self._reading()
         start, stop = _positions(position, position + 1)
-        for part in self._at(reading, start, stop, self._with_keys):
+        for part in self._scan.at(reading, start, stop, self._with_keys):
             return next(self._made(reading, part, self._named))
         raise IndexError(f"store {self._access.name!r}: the selection has no record at position {position}")
 
     def rows(self, start: int, stop: int) -> Any:
         """Return the records at positions ``[start, stop)`` as a DataFrame, as far as there are."""
-        return self._framed(lambda reading, columns: self._at(reading, *_positions(start, stop), columns))
+        return self._framed(lambda reading, columns: self._scan.at(reading, *_positions(start, stop), columns))
 
     def page(self, number: int, size: int = 100) -> Any:
         """Return page ``number``, from 0, of ``size`` records as a DataFrame."""
@@ -137,12 +133,12 @@ class Selection:
 
     def head(self, n: int = 5) -> Any:
         """Return the first ``n`` records as a DataFrame."""
-        return self._framed(lambda reading, columns: self._taken(reading, columns, _sized(n, 0)))
+        return self._framed(lambda reading, columns: self._scan.taken(reading, columns, _sized(n, 0)))
 
     def tail(self, n: int = 5) -> Any:
         """Return the last ``n`` records as a DataFrame, in the same order as all."""
-        other = self.reverse()
-        return self._framed(lambda reading, columns: map(_turned, list(other._taken(reading, columns, _sized(n, 0)))[::-1]))
+        other = self.reverse()._scan
+        return self._framed(lambda reading, columns: map(turned, list(other.taken(reading, columns, _sized(n, 0)))[::-1]))
 
     def next_page(self, token: str | None = None, size: int = 100) -> tuple[Any, str | None]:
         """Return (the records after the place of ``token`` as a DataFrame, the token of the next page or None at the end).
@@ -150,37 +146,38 @@ class Selection:
         A token holds a key, not a position: records written or deleted before it do not shift the pages, and it is good in any process.
         Raises ``InvalidInput`` for a token of another selection.
         """
-        reading, rest = self._reading(), self
+        reading, rest = self._reading(), self._scan
         if token is not None:
-            keys = tokens.after(token, self._schema, reverse=self._reverse)
-            rest = replace(self, _keys=self._keys.meet(keys))
+            keys = tokens.after(token, self._schema, reverse=rest.reverse)
+            rest = replace(rest, keys=rest.keys.meet(keys))
         columns = self._for_pandas
-        parts = list(rest._taken(reading, (*columns, *self._schema.stored_key_names), _sized(size) + 1))
-        parts, more = _cut(parts, size)
+        found = list(rest.taken(reading, (*columns, *self._schema.stored_key_names), _sized(size) + 1))
+        parts, more = cut(found, size)
+        frame = self._frame(self._scan.table(reading, parts, columns))
         if not more:
-            return self._frame(self._table(reading, parts, columns)), None
+            return frame, None
         last = parts[-1].keys(self._schema)
-        return self._frame(self._table(reading, parts, columns)), tokens.token(last[len(last) - 1], self._schema, reverse=self._reverse)
+        return frame, tokens.token(last[len(last) - 1], self._schema, reverse=rest.reverse)
 
     # -- reading many ---------------------------------------------------------------------------------------------------------
 
     def to_pandas(self) -> Any:
         """Return the records as a DataFrame: with the index that the frame had when it was loaded, else with a fresh RangeIndex."""
-        return self._framed(lambda reading, columns: self._parts(reading, columns))
+        return self._framed(self._scan.parts)
 
     def to_arrow(self) -> Any:
         """Return the records as a ``pyarrow.Table``."""
         reading, columns = self._reading(), self._named
-        return self._schema.present(self._table(reading, self._parts(reading, columns), columns), columns)
+        return self._schema.present(self._scan.table(reading, self._scan.parts(reading, columns), columns), columns)
 
     def to_reader(self) -> Any:
         """Return a ``pyarrow.RecordBatchReader`` over the records: they are read piece by piece, all of one state."""
         reading, columns = self._reading(), self._named
-        empty = self._schema.present(self._table(reading, [], columns), columns)
+        empty = self._schema.present(self._scan.table(reading, [], columns), columns)
 
         def batches() -> Iterator[Any]:
-            for part in self._parts(reading, columns):
-                yield from self._schema.present(self._table(reading, [part], columns), columns).to_batches()
+            for part in self._scan.parts(reading, columns):
+                yield from self._schema.present(self._scan.table(reading, [part], columns), columns).to_batches()
 
         return pa.RecordBatchReader.from_batches(empty.schema, batches())
 
@@ -194,12 +191,12 @@ class Selection:
     def records(self) -> Iterator[Record]:
         """Return an iterator over the records, all of one state, as read-only dicts."""
         reading, columns = self._reading(), self._named
-        return (record for part in self._parts(reading, self._with_keys) for record in self._made(reading, part, columns))
+        return (record for part in self._scan.parts(reading, self._with_keys) for record in self._made(reading, part, columns))
 
     def keys(self) -> Iterator[Any]:
         """Return an iterator over the full keys, all of one state."""
         reading = self._reading()
-        parts = self._parts(reading, self._schema.stored_key_names)
+        parts = self._scan.parts(reading, self._schema.stored_key_names)
         return (key for part in parts for key in self._schema.public_keys(part.batch))
 
     def iter_batches(self, size: int = BATCH_ROWS) -> Iterator[Any]:
@@ -209,13 +206,13 @@ class Selection:
 
         def frames() -> Iterator[Any]:
             waiting: list[Entries] = []
-            for part in self._parts(reading, columns):
+            for part in self._scan.parts(reading, columns):
                 waiting.append(part)
                 while sum(map(len, waiting)) >= size:
-                    full, waiting = _split(waiting, size)
-                    yield self._frame(self._table(reading, full, columns))
+                    full, waiting = cut(waiting, size)
+                    yield self._frame(self._scan.table(reading, full, columns))
             if waiting:
-                yield self._frame(self._table(reading, waiting, columns))
+                yield self._frame(self._scan.table(reading, waiting, columns))
 
         return frames()
 
@@ -223,19 +220,19 @@ class Selection:
         """Return what reading this would do; with ``run`` it is read once, and how many leaves and branches that took is told too."""
         reading, engine = self._reading(), self._access.engine
         stack = self._access.peek()
-        columns = with_keys(self._scanned(self._named), self._schema)
+        columns = with_keys(self._scan.physical(self._named), self._schema)
         found = leaves = branches = None
         if run:
             before = engine.reader.leaves, engine.reader.branches
-            found = sum(len(part) for part in self._parts(reading, self._named))
+            found = sum(len(part) for part in self._scan.parts(reading, self._named))
             leaves, branches = engine.reader.leaves - before[0], engine.reader.branches - before[1]
         return Explanation(
             store=self._access.name,
             keys=self._facts,
-            condition=None if self._filter is None else str(self._filter),
+            condition=None if self._scan.filter is None else str(self._scan.filter),
             columns=self._schema.names if columns is None else columns,
-            reverse=self._reverse,
-            in_range=stack.count(self._keys.lo, self._keys.hi),
+            reverse=self._scan.reverse,
+            in_range=stack.count(self._scan.keys.lo, self._scan.keys.hi),
             in_store=stack.rows,
             layers=len(stack.layers),
             found=found,
@@ -246,33 +243,41 @@ class Selection:
     # -- writing --------------------------------------------------------------------------------------------------------------
 
     def update(self, changes: Mapping[str, Any], *, message: str = "") -> Counts:
-        """Set columns of all these records to values, in one commit. Key fields cannot be changed."""
+        """Set columns of all these records, in one commit, and return the counts.
+
+        A value is the same for all records, or a ``pyarrow.compute`` expression that is computed for each from what it held before.
+        Raises ``InvalidInput`` for key fields, or where a value cannot be computed; ``SchemaMismatch`` naming the column.
+
+        >>> import pandas as pd, pyarrow.compute as pc, sopnb
+        >>> planes = sopnb.open(":memory:").load("planes", pd.DataFrame({"tailnum": ["N1", "N3"], "seats": [55, 182]}), index="tailnum")
+        >>> planes.where(pc.field("seats") > 100).update({"seats": pc.field("seats") + 2}).updated, planes["N3"]["seats"]
+        (1, 184)
+        """
         self._writable("update")
-        name, schema = self._access.name, self._schema
-        values = schema.partial(changes, store=name)
-        refuse_key_fields(values, schema, name)
-        one = schema.batch([tuple(values.values())], list(values))
+        new = Assignment.of(changes, self._schema, store=self._access.name)
 
         def change(store: StoreWork) -> Counts:
             counts = Counts()
-            for keys in self._key_tables(self._checked(store), one.nbytes):
-                new = one.take(pa.array(np.zeros(len(keys), np.int64)))
-                table = pa.table([*keys.columns, *new.columns], names=[*keys.column_names, *values])
-                counts += store.write("update", table)
+            for records in self._scan.tables(self._checked(store), new.columns, self._access.engine.spill_bytes, more=new.nbytes):
+                counts += store.write("update", new.table(records))
             return counts
 
         return self._access.write(change, message)
 
     def delete(self, *, message: str = "") -> Counts:
-        """Delete all these records, in one commit."""
+        """Delete all these records, in one commit, and return the counts."""
         self._writable("delete")
 
         def change(store: StoreWork) -> Counts:
             reading = self._checked(store)
-            if self._filter is None:
-                return store.replace_range(self._keys.lo, self._keys.hi, self._table(reading, [], self._schema.physical.names))
-            keys = [part.keys(self._schema) for part in self._ascending(reading, self._schema.stored_key_names)]
-            return store.delete(Keys.concatenated(keys)) if keys else Counts()
+            if self._scan.filter is None:
+                return store.replace_range(
+                    self._scan.keys.lo, self._scan.keys.hi, self._scan.table(reading, [], self._schema.physical.names)
+                )
+            counts = Counts()
+            for records in self._scan.tables(reading, self._schema.stored_key_names, self._access.engine.spill_bytes):
+                counts += store.delete(self._schema.keys(records))
+            return counts
 
         return self._access.write(change, message)
 
@@ -282,19 +287,19 @@ class Selection:
         Raises ``InvalidInput`` if a record lies outside the range, or if the selection has a condition.
         """
         self._writable("replace")
-        if self._filter is not None:
+        if self._scan.filter is not None:
             raise InvalidInput(f"store {self._access.name!r}: replace() needs a whole key range; take it without where()")
         rows = kept(rows)
 
         def change(store: StoreWork) -> Counts:
             self._checked(store)
             tables = incoming(rows, store.schema, store=store.name, whole=True).tables
-            table = tables[0] if tables else self._table(store, [], self._schema.physical.names)
+            table = tables[0] if tables else self._scan.table(store, [], self._schema.physical.names)
             if len(tables) > 1:
                 raise InvalidInput(f"store {store.name!r}: give {ID} in all records or in none")
             if ID in self._schema.physical.names and ID not in table.column_names:
                 table = table.append_column(self._schema.physical.field(ID), store.new_ids(table.num_rows))
-            return store.replace_range(self._keys.lo, self._keys.hi, table)
+            return store.replace_range(self._scan.keys.lo, self._scan.keys.hi, table)
 
         return self._access.write(change, message)
 
@@ -303,6 +308,10 @@ class Selection:
             raise InvalidInput(f"store {self._access.name!r}: {verb}() needs whole records; take the selection without select()")
 
     # -- how it reads ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def _schema(self) -> Schema:
+        return self._scan.schema
 
     def _reading(self) -> Reading:
         return self._checked(self._access.reading())
@@ -328,91 +337,11 @@ class Selection:
         index = _pandas().index_columns(self._schema) if self._schema.frame is not None else ()
         return tuple(dict.fromkeys((*self._named, *index)))
 
-    def _scanned(self, columns: Sequence[str]) -> tuple[str, ...] | None:
-        """Return the physical columns to read for these; None for all."""
-        wanted = dict.fromkeys(columns)
-        if self._filter is not None:
-            wanted.update(dict.fromkeys(self._filter.columns))
-        wanted.pop(SEQ, None)
-        if len(wanted) == len(self._schema.physical):
-            return None
-        return tuple(wanted) or self._schema.key_names[:1]
-
-    def _ascending(self, reading: Reading, columns: Sequence[str], *, reverse: bool = False) -> Iterator[Entries]:
-        """Yield what passes, each part ascending in itself."""
-        parts = reading.scan(self._keys.lo, self._keys.hi, reverse=reverse, columns=self._scanned(columns))
-        if self._filter is None:
-            yield from parts
-            return
-        for several in _growing(parts):
-            kept = self._kept(self._filter, reading, several[::-1] if reverse else several)
-            if len(kept):
-                yield kept
-
-    def _kept(self, condition: Filter, reading: Reading, parts: Sequence[Entries]) -> Entries:
-        """Return what passes of several parts, as one."""
-        judged = [with_commits(reading, part) if SEQ in condition.columns else part.batch for part in parts]
-        mask = condition.mask(pa.Table.from_batches(judged), store=self._access.name)
-        table = pa.Table.from_batches([part.batch for part in parts]).filter(pa.array(mask)).combine_chunks()
-        seq = gathered([part.seq for part in parts], [len(part) for part in parts], np.int64)
-        batches = table.to_batches()
-        return Entries(batches[0] if batches else parts[0].batch.slice(0, 0), seq=seq if isinstance(seq, int) else seq[mask])
-
-    def _parts(self, reading: Reading, columns: Sequence[str]) -> Iterator[Entries]:
-        """Yield what passes, in the direction of the selection."""
-        parts = self._ascending(reading, columns, reverse=self._reverse)
-        return map(_turned, parts) if self._reverse else parts
-
-    def _taken(self, reading: Reading, columns: Sequence[str], n: int) -> Iterator[Entries]:
-        """Yield the first ``n`` of them."""
-        if n and self._filter is None:
-            yield from self._at(reading, 0, n, columns)
-        elif n:
-            for part in self._parts(reading, columns):
-                yield part.slice(0, n)
-                n -= min(n, len(part))
-                if not n:
-                    return
-
-    def _at(self, reading: Reading, start: int, stop: int, columns: Sequence[str]) -> Iterator[Entries]:
-        """Yield those at positions ``[start, stop)``."""
-        if self._filter is None:
-            keys = self._keys
-            found = window(reading, keys.lo, keys.hi, start, stop, reverse=self._reverse, columns=self._scanned(columns))
-            yield from map(_turned, found) if self._reverse else found
-            return
-        at = 0
-        for part in self._parts(reading, columns):
-            if start < at + len(part):
-                yield part.slice(max(start - at, 0), min(stop - at, len(part)))
-            at += len(part)
-            if at >= stop:
-                return
-
-    def _key_tables(self, reading: Reading, more: int) -> Iterator[Any]:
-        """Yield the keys of all of them as tables so large that each, with ``more`` bytes a row, is written ahead of the commit."""
-        waiting: list[Any] = []
-        nbytes = 0
-        for part in self._ascending(reading, self._schema.stored_key_names):
-            waiting.append(part.batch.select(list(self._schema.stored_key_names)))
-            nbytes += waiting[-1].nbytes + more * len(part)
-            if nbytes > self._access.engine.spill_bytes:
-                yield pa.Table.from_batches(waiting)
-                waiting, nbytes = [], 0
-        if waiting:
-            yield pa.Table.from_batches(waiting)
-
     # -- what it gives --------------------------------------------------------------------------------------------------------
-
-    def _table(self, reading: Reading, parts: Any, columns: Sequence[str]) -> Any:
-        """Return parts as a table of these columns in physical types."""
-        fields = [pa.field(SEQ, pa.int64(), nullable=False) if name == SEQ else self._schema.physical.field(name) for name in columns]
-        batches = [(with_commits(reading, part) if SEQ in columns else part.batch).select(list(columns)) for part in parts]
-        return pa.Table.from_batches(batches, pa.schema(fields))
 
     def _framed(self, parts: Any) -> Any:
         reading, columns = self._reading(), self._for_pandas
-        return self._frame(self._table(reading, parts(reading, columns), columns))
+        return self._frame(self._scan.table(reading, parts(reading, columns), columns))
 
     def _frame(self, table: Any) -> Any:
         return _pandas().to_pandas(self._schema.present(table, table.column_names), self._schema)
@@ -439,16 +368,16 @@ class Selection:
         raise TypeError("a selection is not iterated by itself; use records(), keys() or iter_batches()")
 
     def _panel(self) -> display.Panel:
-        facts = [*self._facts, *([] if self._filter is None else [f"where {self._filter}"])]
-        passes = None if self._filter is None else self._filter.passing
+        facts = [*self._facts, *([] if self._scan.filter is None else [f"where {self._scan.filter}"])]
+        passes = None if self._scan.filter is None else self._scan.filter.passing
         return display.selection_panel(
             self._access.name,
             self._schema,
             self._checked(self._access.peek()),
-            lo=self._keys.lo,
-            hi=self._keys.hi,
+            lo=self._scan.keys.lo,
+            hi=self._scan.keys.hi,
             columns=self._columns,
-            reverse=self._reverse,
+            reverse=self._scan.reverse,
             facts=facts,
             passes=passes,
         )
@@ -463,43 +392,6 @@ class Selection:
 def _told(key: Any) -> str:
     fields = key if isinstance(key, tuple) else (key,)
     return "(" + ", ".join(repr(f) if isinstance(f, str | bytes) else str(f) for f in fields) + ")"
-
-
-def _turned(part: Entries) -> Entries:
-    """Return a part in descending order."""
-    return part.take(np.arange(len(part) - 1, -1, -1))
-
-
-def _growing(parts: Iterator[Entries]) -> Iterator[list[Entries]]:
-    """Yield parts in groups: one first, then more and more of them, so that little is read in vain and much judged together."""
-    group: list[Entries] = []
-    most, nbytes = 1, 0
-    for part in parts:
-        group.append(part)
-        nbytes += part.nbytes
-        if len(group) >= most or nbytes >= GROUP_BYTES:
-            yield group
-            most, nbytes, group = 2 * most, 0, []
-    if group:
-        yield group
-
-
-def _cut(parts: list[Entries], size: int) -> tuple[list[Entries], bool]:
-    """Return (the first ``size`` rows, whether there were more)."""
-    more = sum(map(len, parts)) > size
-    return (_split(parts, size)[0] if more else parts), more
-
-
-def _split(parts: Sequence[Entries], size: int) -> tuple[list[Entries], list[Entries]]:
-    """Return (the first ``size`` rows, the rest)."""
-    first: list[Entries] = []
-    rest: list[Entries] = []
-    for part in parts:
-        here = min(size, len(part))
-        size -= here
-        first += [part.slice(0, here)] if here else []
-        rest += [part.slice(here, len(part))] if here < len(part) else []
-    return first, rest
 
 
 def _positions(start: int, stop: int) -> tuple[int, int]:

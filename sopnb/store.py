@@ -15,6 +15,7 @@ from sopnb.access import changes
 from sopnb.access.keyrange import Closed
 from sopnb.access.reading import Reading, commit_of
 from sopnb.access.record import Record
+from sopnb.access.scan import Scan
 from sopnb.access.ways import Access
 from sopnb.cursor import Cursor
 from sopnb.engine.bulk import Kind, OnError
@@ -195,7 +196,7 @@ class Store:
 
     @property
     def _all(self) -> Selection:
-        return Selection(self._access, self._access.reading().schema)
+        return Selection(self._access, Scan(self._access.reading().schema, self.name))
 
     def range(self, start: Any = None, stop: Any = None, *, closed: Closed = "left") -> Selection:
         """Return the records between two keys in index order; see ``Selection.range``. ``store[start:stop]`` is the same."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from sopnb.access.filter import SEQ
+from sopnb.access.expression import SEQ
 from sopnb.engine.entries import Entries, Entry
 from sopnb.engine.layers import Found, Stack
 from sopnb.engine.storework import StoreWork
