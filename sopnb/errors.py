@@ -25,6 +25,7 @@
     │   ├── Closed
     │   ├── ReadOnly (PermissionError)
     │   └── NestedTransaction
+    ├── MissingPackage (ImportError)  install the package that the message names
     └── InternalError                 a bug of ours; please report it
 
 Each error takes its facts as arguments, keeps them as attributes and writes its own sentence.
@@ -199,6 +200,14 @@ class ReadOnly(InvalidState, PermissionError):
 
 class NestedTransaction(InvalidState):
     """The database handle was used inside an open transaction of the same thread."""
+
+
+class MissingPackage(SopError, ImportError):
+    """A package that only some calls need is not installed. ``package`` names it, ``extra`` the extra of sopnb that brings it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        self.package, self.extra = package, extra
+        super().__init__(f"this needs the package {package}, which is not installed; install it with: pip install 'sopnb[{extra}]'")
 
 
 class InternalError(SopError):

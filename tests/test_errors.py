@@ -15,6 +15,7 @@ def test_an_error_is_also_the_builtin_that_people_catch() -> None:
         (errors.SchemaMismatch("no", store="s", column="c"), TypeError),
         (errors.DuplicateKey("flights", 7), ValueError),
         (errors.ReadOnly("read only"), PermissionError),
+        (errors.MissingPackage("duckdb", "sql"), ImportError),
     ]
     for error, builtin in pairs:
         assert isinstance(error, builtin)
