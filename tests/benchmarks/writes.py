@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
+from collections import deque
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
 from tests.benchmarks.arena import Arena, agree
-from tests.benchmarks.data import changed, chosen
+from tests.benchmarks.data import changed, chosen, trades
 from tests.benchmarks.measure import Line, Times, against, told
 from tests.benchmarks.ours import Ours
 from tests.benchmarks.peers import Duck, Sqlite, installed
@@ -65,6 +71,38 @@ def upsert(arena: Arena) -> list[Line]:
     return [*warm, *against(f"{rows}, just opened", cold, {"sqlite": None})]
 
 
+def half(arena: Arena) -> list[Line]:
+    """Upserts of a tenth as many rows as there are, half of them new, in one commit, from a frame; the counts must be exact."""
+    ours, sqlite = arena.ours, arena.sqlite
+    old = arena.rows // 20
+
+    turns = itertools.count()
+    waiting: dict[str, deque[pd.DataFrame]] = {"ours": deque(), "sqlite": deque()}
+
+    def ready() -> None:
+        ours.tidy()
+        if not all(waiting.values()):
+            turn = next(turns)
+            there = changed(chosen(arena.table, old, seed=500 + turn), seed=500 + turn)
+            mixed = pa.concat_tables([there, trades(old, seed=9000 + turn, first=10**9 + turn * old)])
+            frame = mixed.take(pa.array(np.random.default_rng(turn).permutation(mixed.num_rows))).to_pandas()
+            for queue in waiting.values():
+                queue.append(frame)
+
+    def upserted() -> None:
+        counts = ours.store.upsert(waiting["ours"].popleft())
+        assert (counts.inserted, counts.updated, counts.unchanged) == (old, old, 0), counts
+
+    times = arena.race(
+        rounds=min(arena.rounds, 5),
+        before=ready,
+        ours=upserted,
+        sqlite=lambda: sqlite.upsert(pa.Table.from_pandas(waiting["sqlite"].popleft(), preserve_index=False)),
+    )
+    agree(ours.everything(), sqlite.everything())
+    return against(f"upsert of a frame of {2 * old:,} rows, half new, into {arena.rows:,}", times, {"sqlite": 3})
+
+
 def commit(arena: Arena) -> list[Line]:
     """Durable commits of one record, one contender after the other, beside a bare write and sync on the same file system."""
     ours, sqlite = arena.ours, arena.sqlite
@@ -99,4 +137,4 @@ def commit(arena: Arena) -> list[Line]:
     ]
 
 
-WORKLOADS = {"load": load, "upsert": upsert, "commit": commit}
+WORKLOADS = {"load": load, "upsert": upsert, "half": half, "commit": commit}
