@@ -90,8 +90,6 @@ class Load:
         schema, report = store.schema, self.on_error == "report"
         kind: Literal["insert", "upsert"] = "upsert" if self.if_exists == "upsert" else "insert"
         misfits: list[Any] = []
-        refused: list[Any] = []
-        counts = Counts()
         tables = conformed(
             pieces,
             schema,
@@ -101,11 +99,8 @@ class Load:
             refused=misfits if report else None,
         )
         with Progress(engine.handle, engine.clock).bar(f"load {self.name}", pieces.rows) as done:
-            for table in tables:
-                did = store.write(kind, table, on_error=self.on_error)
-                refused += [] if did.rejected is None else [did.rejected]
-                counts += replace(did, rejected=None)
-                done(table.num_rows)
+            counts = store.load(kind, tables, on_error=self.on_error, progress=done)
+        refused = [] if counts.rejected is None else [counts.rejected]
         return replace(counts, rejected=Incoming(refused_tables=misfits).rejected(schema, refused))
 
     def _schema(self, pieces: Pieces) -> Schema:

@@ -7,7 +7,9 @@ of 64 bytes. The mark at the end repeats where the root is, so a blob can be rea
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -34,30 +36,31 @@ ALIGNMENT = 64
 GATHERED = 16
 """Leaves are cut from about this many leaves' worth of entries at a time."""
 
-Part = Entries | Child
 _encoder = msgspec.msgpack.Encoder()
 
 
-def write_tree(
-    blobs: Blobs, name: str, schema: Schema, settings: DatabaseSettings, parts: Iterable[Part], *, uuid: bytes, last: bytes | None = None
-) -> TreeRef | None:
-    """Write sorted parts as a tree in a new blob, durable before this returns; None if there are no entries at all.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A leaf of another blob that a tree takes over as it is; ``load`` returns its entries, as they are to be written if they must be."""
 
-    A part is entries, or a leaf of another blob that the tree takes over as it is; ``last`` is the last key where the caller knows it
-    and the last part is such a leaf.
-    """
-    stream = iter(parts)
-    first = next((part for part in stream if isinstance(part, Child) or len(part)), None)
+    child: Child
+    load: Callable[[], Entries]
+
+
+Part = Entries | Named
+
+
+def write_tree(
+    blobs: Blobs, name: str, schema: Schema, settings: DatabaseSettings, parts: Iterable[Part], *, uuid: bytes
+) -> TreeRef | None:
+    """Write sorted parts as a tree in a new blob, durable before this returns; None if there are no entries at all."""
+    stream = (part for part in parts if isinstance(part, Named) or len(part))
+    first = next(stream, None)
     if first is None:
         return None
     builder = _Builder(name, schema, settings, uuid)
-    blobs.put(name, builder.chunks(_chain(first, stream)))
-    return builder.ref(last)
-
-
-def _chain(first: Part, rest: Iterator[Part]) -> Iterator[Part]:
-    yield first
-    yield from rest
+    blobs.put(name, builder.chunks(chain([first], stream)))
+    return builder.ref()
 
 
 class _Builder:
@@ -81,24 +84,28 @@ class _Builder:
     def chunks(self, parts: Iterator[Part]) -> Iterator[bytes]:
         """Yield the bytes of the blob."""
         self._emit(MARK.pack(MAGIC, self._uuid, 0, 0, 0, 0))
+        held: Named | None = None  # the last part is never named but loaded, so that the tree knows its last key
         for part in parts:
-            if isinstance(part, Child):
+            if held is not None:
                 self._settle()
-                self._add(part)
-            else:
+                self._add(held.child)
+            held = part if isinstance(part, Named) else None
+            if isinstance(part, Entries):
                 self._take(part)
             yield from self._flushed()
+        if held is not None:
+            self._take(held.load())
         self._settle()
         self._finish()
         yield from self._flushed()
 
-    def ref(self, last: bytes | None) -> TreeRef:
+    def ref(self) -> TreeRef:
         """Return the name of the tree, after all chunks were taken."""
         if self._top is None:
             raise InternalError("a tree was named before it was finished", blob=self._name)
         top = self._top
         live = sorted(self._live.items())
-        return TreeRef(*top.extent, top.entries, top.delta, top.key, last or self._last, self._leaf_count, live)
+        return TreeRef(*top.extent, top.entries, top.delta, top.key, self._last, self._leaf_count, live)
 
     def _flushed(self) -> Iterator[bytes]:
         """Yield what was emitted since, as one piece."""
@@ -122,8 +129,6 @@ class _Builder:
     # -- leaves ---------------------------------------------------------------------------------------------------------------
 
     def _take(self, entries: Entries) -> None:
-        if not len(entries):
-            return
         entries = self._far.extracted(entries)
         self._pending.append(entries)
         self._pending_bytes += entries.nbytes

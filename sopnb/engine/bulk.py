@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
+from sopnb.engine.builder import Named, Part
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries, one_array
+from sopnb.engine.interleave import Rows, interleaved
+from sopnb.engine.layer import Piece
 from sopnb.engine.layers import Found
 from sopnb.engine.record import PUT
 from sopnb.engine.same import differ
+from sopnb.engine.tree import Tree
 from sopnb.errors import DuplicateKey, InvalidInput, KeyNotFound
 from sopnb.index import Keys, arrange
 
@@ -26,6 +30,27 @@ CHUNK = 131_072
 """Rows that are compared and handed on at a time."""
 MOST_REJECTED = 1_000_000
 """Rejected rows that are kept to be reported; more raise."""
+FAR = "_far"
+"""The column of a table that says where the values out of line are of rows that were written ahead already."""
+Progress = Callable[[int], object]
+"""Is called with the number of rows that were done since the last call."""
+T = TypeVar("T")
+
+
+def unseen(rows: int) -> None:
+    """Show nobody how far it is."""
+
+
+def halved(progress: Progress) -> Progress:
+    """Return what is called twice for each row, and goes on by one then."""
+    done = 0
+
+    def half(rows: int) -> None:
+        nonlocal done
+        before, done = done // 2, done + rows
+        progress(done // 2 - before)
+
+    return half
 
 
 def with_ids(store: StoreWork, kind: Kind, table: pa.Table) -> pa.Table:
@@ -52,40 +77,96 @@ def sorted_keys(store: StoreWork, table: pa.Table) -> Keys:
 
 
 class BulkWriter:
-    """The records of one bulk write on their way into the drafts; ``counts`` is complete when ``entries`` is used up."""
+    """The records of one bulk write on their way into the drafts; ``counts`` is complete when ``compared`` is used up."""
 
-    def __init__(self, store: StoreWork, kind: Kind, table: pa.Table, on_error: OnError) -> None:
-        self._store, self._schema, self._kind, self._table, self._report = store, store.schema, kind, table, on_error == "report"
+    def __init__(self, store: StoreWork, kind: Kind, on_error: OnError, progress: Progress) -> None:
+        self._store, self._schema, self._kind, self._report = store, store.schema, kind, on_error == "report"
+        self._progress = progress
         self._stack = store.stack
         values = [field for field in self._schema.physical if field.name not in self._schema.stored_key_names]
         self._values = [field.name for field in sorted(values, key=lambda field: not pa.types.is_primitive(field.type))]
         self._rejected: list[pa.Table] = []
         self.counts = Counts()
+
+    # -- in order -------------------------------------------------------------------------------------------------------------
+
+    def in_order(self, table: pa.Table) -> Iterator[pa.Table]:
+        """Yield the rows of a table in key order; of rows with one key the first, if not an error."""
         arrays = [one_array(table[name]) for name in self._schema.key_names]
-        ids = None if self._schema.unique else one_array(table["_id"])
-        self._order, self._repeats = arrange(arrays, self._schema.specification, ids)
-        if self._repeats is not None and not self._report:
-            row = int(np.argmax(self._repeats))
-            key = self._schema.keys(self._chunk(row, row + 1))[0]
-            raise DuplicateKey(store.name, store.told(key), reason="is twice in the frame; drop one of them")
+        order, repeats = arrange(arrays, self._schema.specification, None if self._schema.unique else one_array(table["_id"]))
 
-    def entries(self) -> Iterator[Entries]:
-        """Yield the changes that the write makes, in key order."""
-        starts = range(0, self._table.num_rows, CHUNK)
-        chunks = (self._chunk(start, min(start + CHUNK, self._table.num_rows)) for start in starts)
-        for start, table in zip(starts, _ahead(chunks) if len(starts) > 1 else chunks, strict=True):
-            if self._repeats is not None:
-                table = self._without(table, self._repeats[start : start + CHUNK], "the key is twice in the frame")
-            if table.num_rows:
+        def chunk(start: int, stop: int) -> pa.Table:
+            return table.slice(start, stop - start) if order is None else table.take(pa.array(order[start:stop]))
+
+        if repeats is not None and not self._report:
+            row = int(np.argmax(repeats))
+            key = self._schema.keys(chunk(row, row + 1))[0]
+            raise DuplicateKey(self._store.name, self._store.told(key), reason="is twice in the frame; drop one of them")
+        starts = range(0, table.num_rows, CHUNK)
+        chunks = (chunk(start, min(start + CHUNK, table.num_rows)) for start in starts)
+        for start, rows in zip(starts, _ahead(chunks) if len(starts) > 1 else chunks, strict=True):
+            yield rows if repeats is None else self._without(rows, repeats[start : start + CHUNK], "the key is twice in the frame")
+
+    def drafted(self, parts: Iterable[pa.Table | Piece]) -> Iterator[Part]:
+        """Yield rows in key order as they are, columns left out filled with nulls: to be put together with others, then compared."""
+        for part in parts:
+            if isinstance(part, Piece):
+                yield self._named(part)
+                continue
+            for field in self._schema.physical:
+                if field.name not in part.column_names:
+                    part = part.append_column(field, pa.nulls(part.num_rows, field.type))
+            yield self._put(part, None, 1)
+            self._progress(part.num_rows)
+
+    def together(self, trees: Sequence[Tree], columns: Sequence[str], size: int) -> Iterator[pa.Table | Piece]:
+        """Yield what was drafted in several trees in key order, each key once; leaves that may be taken over come as pieces.
+
+        Of an ``insert`` the first row of a key is taken, and the later ones are errors; else the last one, and it counts as a change of
+        the one before if it differs.
+        """
+        whole = len(columns) == len(self._schema.physical)
+        for part in _ahead(interleaved(trees, self._schema, size)):
+            if isinstance(part, Rows):
+                yield from self._each_once(_table(part.entries, columns), part.repeats)
+            elif whole and self._kind != "update" and not self._stack.reaches(part.first, part.stop or b""):
+                yield part
+            else:
+                yield _table(part.load(), columns)
+
+    def _each_once(self, table: pa.Table, repeats: Any) -> Iterator[pa.Table]:
+        if repeats is None:
+            yield table
+        elif self._kind == "insert":
+            yield self._refused(table, repeats)
+        else:
+            again = np.flatnonzero(repeats)
+            old, new = (self._placed(table.take(pa.array(rows))) for rows in (again - 1, again))
+            changed = int(differ(new.select([n for n in self._values if n in new.column_names]), old).sum())
+            self.counts += Counts(updated=changed, unchanged=len(again) - changed)
+            yield table.filter(pa.array(~np.append(repeats[1:], False)))
+
+    def _named(self, leaf: Piece) -> Named:
+        _, branch, i = leaf.leaf
+        return Named(branch.child(i), lambda: _fresh(leaf.load()))
+
+    # -- compared -------------------------------------------------------------------------------------------------------------
+
+    def compared(self, parts: Iterable[pa.Table | Piece]) -> Iterator[Part]:
+        """Yield the changes that rows in key order make to what the store holds."""
+        for part in parts:
+            if isinstance(part, Piece):
+                named = self._named(part)
+                yield named
+                self.counts += Counts(inserted=named.child.entries)
+                self._progress(named.child.entries)
+                continue
+            for start in range(0, part.num_rows, CHUNK):
+                table = part.slice(start, CHUNK)
                 yield self._compared(table)
+                self._progress(table.num_rows)
         if self._rejected:
-            rejected = pa.concat_tables(self._rejected)
-            self.counts += Counts(rejected=rejected)
-
-    def _chunk(self, start: int, stop: int) -> pa.Table:
-        if self._order is None:
-            return self._table.slice(start, stop - start)
-        return self._table.take(pa.array(self._order[start:stop]))
+            self.counts += Counts(rejected=pa.concat_tables(self._rejected))
 
     def _compared(self, table: pa.Table) -> Entries:
         """Return the changes that these rows make to what the store holds."""
@@ -128,6 +209,7 @@ class BulkWriter:
 
     def _changed(self, new: pa.Table, found: Found) -> Any:
         """Say for each of the records found whether its new row differs: column by column, until all do, numbers before texts."""
+        new = self._placed(new)
         changed = np.zeros(new.num_rows, bool)
         for name in self._values:
             if name in new.column_names and not changed.all():
@@ -137,7 +219,16 @@ class BulkWriter:
     def _put(self, table: pa.Table, keys: Keys | None, delta: Any) -> Entries:
         batches = table.select(self._schema.physical.names).combine_chunks().to_batches()
         batch = batches[0] if batches else self._schema.empty(self._schema.physical.names)
-        return Entries(batch, op=PUT, delta=delta, keys=keys)
+        return Entries(batch, op=PUT, delta=delta, far=one_array(table[FAR]) if FAR in table.column_names else None, keys=keys)
+
+    def _placed(self, table: pa.Table) -> pa.Table:
+        """Return the table with the values that lie out of line in their places."""
+        if FAR not in table.column_names:
+            return table
+        far, table = one_array(table[FAR]), table.drop_columns([FAR])
+        batch = pa.RecordBatch.from_arrays([one_array(column) for column in table.columns], schema=table.schema)
+        entries = self._store.work.room.reader.far.resolved(Entries(batch, far=far), self._schema)
+        return pa.Table.from_batches([entries.batch])
 
     def _completed(self, table: pa.Table, there: Any, found: Found | None) -> pa.Table:
         """Return the table with the columns that were left out: as they are for old rows, null for new ones."""
@@ -169,14 +260,25 @@ class BulkWriter:
     def _without(self, table: pa.Table, bad: Any, reason: str) -> pa.Table:
         if not bad.any():
             return table
-        refused = table.filter(pa.array(bad))
+        refused = self._placed(table.filter(pa.array(bad)))
         self._rejected.append(refused.append_column("_reason", pa.array([reason] * refused.num_rows, pa.string())))
         if sum(part.num_rows for part in self._rejected) > MOST_REJECTED:
             raise InvalidInput(f"store {self._store.name!r}: more than {MOST_REJECTED} rows are refused ({reason}); nothing was written")
         return table.filter(pa.array(~bad))
 
 
-def _ahead(pieces: Iterator[pa.Table]) -> Iterator[pa.Table]:
+def _fresh(entries: Entries) -> Entries:
+    """Return new records as they are written: of the commit that brings them."""
+    return Entries(entries.batch, op=entries.op, delta=entries.delta, far=entries.far, keys=entries._keys)
+
+
+def _table(entries: Entries, columns: Sequence[str]) -> pa.Table:
+    """Return columns of entries, and where their values out of line are."""
+    table = pa.Table.from_batches([entries.batch.select(list(columns))])
+    return table if entries.far is None else table.append_column(FAR, entries.far)
+
+
+def _ahead(pieces: Iterator[T]) -> Iterator[T]:
     """Yield the pieces, each made by another thread while the one before it is worked with."""
     with ThreadPoolExecutor(1, "sopnb bulk write") as thread:
         made = thread.submit(next, pieces, None)

@@ -393,12 +393,12 @@ class Engine:
         """Commit a payload of upkeep."""
         return self._committer.commit(payload, snapshot, validation)
 
-    def write_tree(self, schema: Schema, parts: Iterable[Part], *, last: bytes | None = None) -> TreeRef | None:
+    def write_tree(self, schema: Schema, parts: Iterable[Part]) -> TreeRef | None:
         """Write parts as a tree of this engine's own; it exists once a commit names it."""
         with self._mutex:
             self._blob += 1
             name = f"{self.backend.pins.owner}-{self._blob:06x}"
-        return write_tree(self.backend.blobs, name, schema, self.settings, parts, uuid=self.backend.registry.uuid, last=last)
+        return write_tree(self.backend.blobs, name, schema, self.settings, parts, uuid=self.backend.registry.uuid)
 
     def discard(self, blobs: Iterable[str]) -> None:
         """Delete blobs of this engine's own that no commit will name; those that cannot be deleted now, with the next ones."""

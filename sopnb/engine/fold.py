@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sopnb.engine import far
-from sopnb.engine.builder import Part
+from sopnb.engine.builder import Named, Part
 from sopnb.engine.conflict import Past
 from sopnb.engine.entries import Entries
 from sopnb.engine.layer import Layer, Piece
@@ -113,18 +113,9 @@ def folded(
     """Yield what the plan's one tree holds."""
     store = plan.store
     old = stale(store, live)
-    held: tuple[Part, Entries | Piece] | None = None
     for part in merged(plan.layers, store.schema):
         progress(len(part) if isinstance(part, Entries) else part.leaf[1].entries[part.leaf[2]] if part.leaf else 0)
-        made = _named_or_loaded(part, plan, reader, settings, old)
-        if isinstance(made, Entries) and not len(made):
-            continue
-        if held is not None:
-            yield held[0]
-        held = made, part
-    if held is not None:  # the last part that holds anything is loaded, never named, so the tree knows its last key
-        made, part = held
-        yield made if isinstance(made, Entries) else _loaded(part, plan, reader, old)
+        yield _named_or_loaded(part, plan, reader, settings, old)
 
 
 def _named_or_loaded(part: Entries | Piece, plan: Plan, reader: TreeReader, settings: DatabaseSettings, stale: set[str]) -> Part:
@@ -135,7 +126,7 @@ def _named_or_loaded(part: Entries | Piece, plan: Plan, reader: TreeReader, sett
         old = child.extent.blob in stale or any(blob in stale for blob, _ in child.values)
         full = child.extent.length * SPARSE >= settings.leaf_bytes or child.entries * SPARSE >= settings.leaf_rows
         if not old and full and (not plan.bottom or (shape.op == 0 and shape.delta == 1)):
-            return child  # type: ignore[no-any-return]
+            return Named(child, lambda: _loaded(part, plan, reader, stale))
     return _loaded(part, plan, reader, stale)
 
 

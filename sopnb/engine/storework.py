@@ -8,15 +8,17 @@ the snapshot and the drafts before it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from sopnb.engine import bulk
-from sopnb.engine.bulk import Kind, OnError
+from sopnb.engine.builder import Part
+from sopnb.engine.bulk import Kind, OnError, Progress, unseen
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries, Entry, concatenated
 from sopnb.engine.layer import Layer, MemoryLayer
@@ -38,6 +40,8 @@ MOST_PREVIOUS = 2000
 """Of so many keys at most it is kept which committed version they replace; of the others it is looked up where it is wanted."""
 LONGEST_TAIL = 65_536
 """Single operations beyond this become a piece."""
+MOST_DRAFTS = 128
+"""Tables of one load that were written ahead beyond this are put together first."""
 MOST_PIECES = 64
 """Pieces in memory beyond this are merged into a blob."""
 
@@ -185,7 +189,7 @@ class StoreWork:
         self._draft(key, PUT, 0 if old else 1, row, old.seq if old else 0)
         return self._count(Counts(updated=1) if old else Counts(inserted=1))
 
-    def write(self, kind: Kind, table: pa.Table, *, on_error: OnError = "raise") -> Counts:
+    def write(self, kind: Kind, table: pa.Table, *, on_error: OnError = "raise", progress: Progress = unseen) -> Counts:
         """Write many records: a table of physical columns, in any order; ``upsert`` and ``update`` may leave columns out.
 
         With ``on_error="report"`` rows that cannot be written are left out and returned in ``Counts.rejected``. Raises
@@ -195,15 +199,44 @@ class StoreWork:
         table = bulk.with_ids(self, kind, table)
         if not table.num_rows:
             return Counts()
-        writer = bulk.BulkWriter(self, kind, table, on_error)
+        writer = bulk.BulkWriter(self, kind, on_error, progress)
+        changes = writer.compared(writer.in_order(table))
         if table.nbytes > self.work.room.spill_bytes:
-            if self._tail.operations:
-                self._pack()
-            self._spill(writer.entries())
+            self._spill(changes)
         else:
-            parts = [part for part in writer.entries() if len(part)]
+            parts = [part for part in changes if isinstance(part, Entries) and len(part)]
             if parts:
                 self._add(MemoryLayer(concatenated(parts), self.schema, self.base.seq, self._draft_seq))
+        return self._count(writer.counts)
+
+    def load(
+        self, kind: Literal["insert", "upsert"], tables: Iterable[pa.Table], *, on_error: OnError = "raise", progress: Progress = unseen
+    ) -> Counts:
+        """Write the records of many tables of the same columns as one write, in memory bounded by the largest two of them.
+
+        As ``write``, but that a key may be in several tables: of an ``insert`` the first record is taken and the later ones are errors;
+        of an ``upsert`` the last one is, which counts as a change of the one before. Each table is written ahead in key order; in the end
+        they are put together and compared, once, with what the store holds: a row is half done by each.
+        """
+        self.work.writing()
+        stream: Iterator[Any] = (bulk.with_ids(self, kind, table) for table in tables if table.num_rows)
+        first, second = next(stream, None), next(stream, None)
+        if first is None:
+            return Counts()
+        if second is None:
+            return self.write(kind, first, on_error=on_error, progress=progress)
+        writer = bulk.BulkWriter(self, kind, on_error, bulk.halved(progress))
+        columns, size = first.column_names, self.work.room.spill_bytes
+        stream = chain([first, second], stream)
+        del first, second
+        before = set(self.work.spilled)
+        drafts: list[Tree] = []
+        for table in stream:
+            if len(drafts) == MOST_DRAFTS:
+                drafts = self._written(writer.drafted(writer.together(drafts, columns, size)))
+            drafts += self._written(writer.drafted(writer.in_order(table)))
+        self._spill(writer.compared(writer.together(drafts, columns, size)))
+        self._discard(self.work.spilled - before)
         return self._count(writer.counts)
 
     def delete(self, keys: Keys) -> Counts:
@@ -340,12 +373,28 @@ class StoreWork:
                 if seq != self._draft_seq:
                     self._previous.setdefault(key, seq)
 
-    def _spill(self, parts: Iterator[Entries]) -> None:
-        ref = self.work.room.write_tree(self.schema, parts)
-        if ref is not None:
-            self.work.spilled.add(ref.blob)
-            self._pieces.append(Tree(ref, self.base.seq, self._draft_seq, self.schema, self.work.room.reader))
+    def _spill(self, parts: Iterator[Part]) -> None:
+        """Write changes ahead, over all drafts that there are."""
+        trees = self._written(parts)
+        if trees:
+            if self._tail.operations:
+                self._pack()
+            self._pieces += trees
             self._stack = None
+
+    def _written(self, parts: Iterator[Part]) -> list[Tree]:
+        """Write a tree ahead and return it; none if there is nothing in it."""
+        ref = self.work.room.write_tree(self.schema, parts)
+        if ref is None:
+            return []
+        self.work.spilled.add(ref.blob)
+        return [Tree(ref, self.base.seq, self._draft_seq, self.schema, self.work.room.reader)]
+
+    def _discard(self, blobs: set[str]) -> None:
+        """Delete those of these blobs, written ahead, that no draft needs."""
+        useless = blobs.difference(blob for piece in self._pieces if isinstance(piece, Tree) for blob, _ in piece.ref.blobs)
+        self.work.spilled -= useless
+        self.work.room.discard(useless)
 
     def _add(self, piece: Layer) -> None:
         if self._tail.operations:

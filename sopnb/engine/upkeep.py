@@ -52,7 +52,7 @@ class Host(Protocol):
     def outcomes(self) -> list[tuple[int, bytes, int]]:
         """Return the outcomes to be remembered."""
 
-    def write_tree(self, schema: Schema, parts: Iterable[Part], *, last: bytes | None = None) -> TreeRef | None:
+    def write_tree(self, schema: Schema, parts: Iterable[Part]) -> TreeRef | None:
         """Write a tree of this engine's own."""
 
     def move_pin(self) -> None:

@@ -40,7 +40,7 @@ class Workroom(Protocol):
     def spill_bytes(self) -> int:
         """A bulk write larger than this is written to a blob at once."""
 
-    def write_tree(self, schema: Schema, parts: Iterable[Part], *, last: bytes | None = None) -> TreeRef | None:
+    def write_tree(self, schema: Schema, parts: Iterable[Part]) -> TreeRef | None:
         """Write parts as a tree of this engine's own; it exists once a commit names it."""
 
     def discard(self, blobs: Iterable[str]) -> None:

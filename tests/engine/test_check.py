@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from sopnb.engine.builder import Part
+from sopnb.engine.builder import Named, Part
 from sopnb.engine.check import Problem, Report, check_database
 from sopnb.engine.engine import Engine
 from sopnb.engine.entries import Entries
@@ -41,7 +41,7 @@ def rows(ks: Iterable[int], **told: Any) -> Entries:
 
 def plant(engine: Engine, parts: Iterable[Part], **changes: Any) -> None:
     """Commit a run as it is, whatever it holds; ``changes`` are made to what its record says of it."""
-    ref = engine.write_tree(PLAIN, parts, last=changes.pop("last", None))
+    ref = engine.write_tree(PLAIN, parts)
     assert ref is not None
     ref = msgspec.structs.replace(ref, **changes)
     store = store_of(engine)
@@ -54,7 +54,7 @@ def children(engine: Engine, **changes: Any) -> list[Part]:
     tree = tree_of(engine)
     leaves = [tree.child(branch, i) for branch, i, _ in tree.children()]
     leaves[3] = leaves[3]._replace(**changes)
-    return [*leaves, rows(range(900, 904))]
+    return [*(Named(leaf, lambda: rows([])) for leaf in leaves), rows(range(900, 904))]
 
 
 PLANTED: dict[str, tuple[Callable[[Engine], object], str]] = {

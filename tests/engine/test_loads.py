@@ -1,0 +1,252 @@
+"""Loads of many tables: put in order ahead, then together, compared once; against a dict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sopnb.engine import bulk, storework
+from sopnb.engine.counts import Counts
+from sopnb.engine.tree import Tree
+from sopnb.errors import DuplicateKey, InvalidInput
+from sopnb.index import IndexSpecification
+from sopnb.schema import Schema
+from tests.engine.support import (
+    PLAIN,
+    TINY,
+    Cluster,
+    commit,
+    contents,
+    contents_at,
+    create,
+    load,
+    rows_of,
+    scanned,
+    stack_of,
+    store_of,
+    table,
+)
+
+WIDE = Schema(
+    pa.schema([pa.field("k", pa.int64(), nullable=False), ("a", pa.float64()), pa.field("b", pa.string(), nullable=False)]),
+    IndexSpecification.of("k"),
+)
+Row = tuple[Any, ...]
+VALUES = st.tuples(st.sampled_from([None, 0.0, -0.0, 1.5, math.nan]), st.sampled_from(["", "x", "y" * 60, "z" * 60]))
+ROWS = st.lists(st.tuples(st.integers(0, 19), VALUES).map(lambda row: (row[0], *row[1])), max_size=9)
+
+
+def expected(
+    base: dict[int, Row], kind: str, tables: list[list[Row]], columns: list[str], report: bool
+) -> tuple[dict[int, Row], Counts] | None:
+    """Return what a load should leave, and its counts with the rejected keys for ``rejected``; None if it should raise."""
+    model, rejected, counts = dict(base), [], Counts()
+    chains: dict[int, list[Row]] = {}
+    for rows in tables:
+        seen: set[int] = set()
+        for row in rows:
+            k = row[0]
+            if k in seen or (kind == "insert" and (k in base or k in chains)):
+                rejected.append(k)
+            else:
+                chains.setdefault(k, []).append(row)
+            seen.add(k)
+    if rejected and not report:
+        return None
+    at = [WIDE.physical.names.index(name) for name in columns]
+    for k, chain in chains.items():
+        old, last = base.get(k), chain[-1]
+        if old is None and "b" not in columns:
+            return None
+        full = tuple(last[i] if i in at else None if old is None else old[i] for i in range(3))
+        differ = [repr([a[i] for i in at]) != repr([b[i] for i in at]) for a, b in pairwise(chain)]
+        differ += [] if old is None else [repr(old) != repr(full)]
+        counts += Counts(old is None, sum(differ), len(differ) - sum(differ))
+        model[k] = full
+    return dict(sorted(model.items())), Counts(counts.inserted, counts.updated, counts.unchanged, rejected=sorted(rejected) or None)
+
+
+@given(
+    ROWS,
+    ROWS,
+    st.sampled_from(["insert", "upsert"]),
+    st.lists(ROWS, max_size=7),
+    st.sampled_from([["k", "a", "b"], ["k", "b"], ["k", "a"]]),
+    st.booleans(),
+    st.sampled_from([10**8, 8]),
+    st.sampled_from([3, 131_072]),
+    st.sampled_from([2, 128]),
+)
+def test_a_load_does_what_a_dict_would(
+    committed: list[Row],
+    drafted: list[Row],
+    kind: Any,
+    tables: list[list[Row]],
+    columns: list[str],
+    report: bool,
+    load_bytes: int,
+    chunk: int,
+    most_drafts: int,
+) -> None:
+    """Over committed records and those of the same transaction, all columns or some, values out of line too, in few rounds or many."""
+    cluster = Cluster(**TINY)
+    engine = cluster.open(load_bytes=load_bytes)
+    create(engine, schema=WIDE)
+    base: dict[int, Row] = {}
+    work = engine.begin()
+    for rows in (committed, drafted):
+        once = {row[0]: row for row in rows}
+        work.store("s").write("upsert", table(WIDE, list(once.values())))
+        base |= once
+        if rows is committed:
+            engine.commit(work)
+            work = engine.begin()
+    if kind == "insert":
+        columns = ["k", "a", "b"]
+    store = work.store("s")
+    given = [table(WIDE, rows).select(columns) for rows in tables]
+    told = expected(base, kind, tables, columns, report)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "CHUNK", chunk)
+        patch.setattr(storework, "MOST_DRAFTS", most_drafts)
+        if told is None:
+            before = dict(cluster.blobs.names())
+            with pytest.raises((DuplicateKey, InvalidInput)):
+                store.load(kind, iter(given), on_error="report" if report else "raise")
+            model = dict(sorted(base.items()))
+        else:
+            model, counts = told
+            before = {}
+            did = store.load(kind, iter(given), on_error="report" if report else "raise")
+            rejected = None if did.rejected is None else sorted(did.rejected["k"].to_pylist())
+            assert (did.inserted, did.updated, did.unchanged) == (counts.inserted, counts.updated, counts.unchanged)
+            assert rejected == counts.rejected
+    assert repr(scanned(store.stack)) == repr(list(model.values())), "a load that raises writes nothing"
+    assert store.stack.rows == len(model)
+    engine.commit(work)
+    assert repr(scanned(stack_of(engine))) == repr(list(model.values()))
+    assert {name for name, _ in cluster.blobs.names()} >= before.keys() - engine.state().live.keys() or told is None
+    assert {name for name, _ in cluster.blobs.names()} == engine.state().live.keys(), "what was written ahead is taken back"
+    cluster.verify()
+
+
+def pieces(*parts: range, value: str = "v") -> list[pa.Table]:
+    return [table(PLAIN, [(k, value) for k in part]) for part in parts]
+
+
+def test_a_load_in_key_order_is_committed_as_it_was_written_ahead(make: Callable[..., Cluster]) -> None:
+    """Leaves between which nothing else lies are named where they are; what reaches into what is there is compared."""
+    cluster = make(**TINY)
+    engine = cluster.open(load_bytes=8)
+    create(engine)
+    work = engine.begin()
+    counts = work.store("s").load("insert", pieces(range(100), range(100, 200), range(200, 300)))
+    assert counts == Counts(inserted=300)
+    engine.commit(work)
+    (tree,) = store_of(engine).trees
+    blobs = [branch.extent(i).blob for branch, i, _ in tree.children()]
+    assert len(set(blobs)) == 4
+    assert blobs.count(tree.ref.blob) <= 6, "only about where one table ends and the next begins it is written again"
+    assert contents(engine) == dict.fromkeys(range(300), "v")
+    work = engine.begin()
+    assert work.store("s").load("upsert", pieces(range(250, 350), range(350, 450), value="w")) == Counts(inserted=150, updated=50)
+    engine.commit(work)
+    assert contents(engine) == {**dict.fromkeys(range(250), "v"), **dict.fromkeys(range(250, 450), "w")}
+
+
+def test_a_load_is_one_write_over_those_before_it(make: Callable[..., Cluster]) -> None:
+    engine = make(**TINY).open(load_bytes=8)
+    create(engine)
+    work = engine.begin()
+    store = work.store("s")
+    store.put("insert", (5, "single"))
+    load(store, {7: "bulk"})
+    store.load("upsert", pieces(range(0, 20, 2), range(1, 20, 3)))
+    assert all(isinstance(layer, Tree) for layer in store.drafts())
+    store.delete(stack_keys := PLAIN.keys(table(PLAIN, [(0, ""), (5, "")])))
+    assert len(stack_keys) == 2
+    engine.commit(work)
+    assert contents(engine) == {
+        k: "bulk" if k == 7 and k % 3 != 1 else "v" for k in sorted({*range(0, 20, 2), *range(1, 20, 3), 7} - {0, 5})
+    }
+
+
+def test_equal_keys_of_a_store_that_is_not_unique_keep_the_order_of_the_tables(make: Callable[..., Cluster]) -> None:
+    schema = Schema.of({"k": "int64", "v": "string"}, IndexSpecification.of("k", unique=False))
+    engine = make(**TINY).open(load_bytes=8)
+    create(engine, schema=schema)
+    work = engine.begin()
+    tables = [pa.table({"k": [1, 0, 1], "v": [f"{n}a", f"{n}b", f"{n}c"]}) for n in range(4)]
+    assert work.store("s").load("insert", tables).inserted == 12
+    engine.commit(work)
+    assert [row[1] for row in scanned(stack_of(engine))] == [f"{n}b" for n in range(4)] + [f"{n}{x}" for n in range(4) for x in "ac"]
+
+
+def test_progress_tells_each_row_once(make: Callable[..., Cluster], monkeypatch: Any) -> None:
+    monkeypatch.setattr(bulk, "CHUNK", 7)
+    engine = make(**TINY).open(load_bytes=8)
+    create(engine)
+    store = engine.begin().store("s")
+    for n, tables in enumerate(
+        (pieces(range(50)), pieces(range(100, 150), range(150, 175)), pieces(range(200, 260, 2), range(201, 260, 2)))
+    ):
+        told: list[int] = []
+        store.load("insert", tables, progress=told.append)
+        assert sum(told) == sum(each.num_rows for each in tables)
+        assert len(told) > 4, f"more often than once a table ({n})"
+
+
+@pytest.mark.parametrize("load_bytes", [8, 10**8])
+def test_a_load_interrupted_anywhere_leaves_the_database_as_it_was(make: Callable[..., Cluster], monkeypatch: Any, load_bytes: int) -> None:
+    monkeypatch.setattr(bulk, "CHUNK", 7)
+    cluster = make(**TINY)
+    engine = cluster.open(load_bytes=load_bytes)
+    create(engine)
+    commit(engine, {k: "old" * 30 for k in range(0, 60, 5)}, bulk=True)
+    before, blobs, state = contents(engine), dict(cluster.blobs.names()), engine.state()
+    calls = 0
+    for n in range(1000):
+        left = n
+
+        def interrupt(rows: int) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+
+        work = engine.begin()
+        try:
+            work.store("s").load("upsert", pieces(range(30), range(20, 50), range(40, 60), value="w" * 60), progress=interrupt)
+        except KeyboardInterrupt:
+            calls = n + 1
+            work.rollback()
+            assert dict(cluster.blobs.names()) == blobs
+            assert contents_at(engine.state()) == before
+            assert engine.state() is state
+            continue
+        break
+    assert calls > 15
+    engine.commit(work)
+    assert contents(engine) == dict.fromkeys(range(60), "w" * 60)
+
+
+def test_an_error_names_store_and_key_of_the_first_record_that_is_there_twice(make: Callable[..., Cluster]) -> None:
+    engine = make(**TINY).open(load_bytes=8)
+    create(engine)
+    store = engine.begin().store("s")
+    with pytest.raises(DuplicateKey, match="store 's'.*17") as caught:
+        store.load("insert", pieces(range(0, 40, 2), range(17, 40, 2), range(17, 30, 4)))
+    assert (caught.value.store, caught.value.key, store.operations) == ("s", 17, 0)
+    counts = store.load("insert", pieces(range(4), range(3, 6), range(2, 3)), on_error="report")
+    assert (counts.inserted, counts.rejected.to_pydict()) == (
+        6,
+        {"k": [2, 3], "v": ["v", "v"], "_reason": ["the key is already there"] * 2},
+    )
+    assert rows_of(dict(scanned(store.stack))) == [(k, "v") for k in range(6)]  # type: ignore[arg-type]
