@@ -2,8 +2,10 @@
 
 ``sopnb.open`` opens a ``Database``, which holds named ``Store`` objects; a ``Selection`` reads many records of one, a ``Cursor`` goes
 from one to the next, a ``Record`` is one. A ``Transaction`` changes several stores together, a ``Snapshot`` shows the past. What can go
-wrong is in ``sopnb.errors``.
+wrong is in ``sopnb.errors``. In a notebook ``%load_ext sopnb`` adds the magics ``%sop`` and ``%%sop``.
 """
+
+import importlib
 
 from sopnb import errors
 from sopnb.access.record import Record
@@ -85,5 +87,11 @@ __all__ = [
     "Transaction",
     "UnsupportedFormat",
     "errors",
+    "load_ipython_extension",
     "open",
 ]
+
+
+def load_ipython_extension(shell: object) -> None:
+    """Add ``%sop`` and ``%%sop`` to a notebook; ``%load_ext sopnb`` calls it."""
+    importlib.import_module("sopnb.magics").register(shell)

@@ -397,7 +397,7 @@ class Schema:
                 raise SchemaMismatch(message, store=store, column=field.name) from None
         if field.name in self.categories:
             known = pc.or_(pc.is_in(column, self.categories[field.name]), column.is_null())
-            if not pc.all(known).as_py():
+            if not pc.all(known, min_count=0).as_py():
                 value = column.filter(pc.invert(known))[0].as_py()
                 message = f"store {store!r}, column {field.name!r}: {value!r} is none of its categories"
                 raise SchemaMismatch(message, store=store, column=field.name)
