@@ -199,20 +199,25 @@ class Selection:
         parts = self._scan.parts(reading, self._schema.stored_key_names)
         return (key for part in parts for key in self._schema.public_keys(part.batch))
 
-    def iter_batches(self, size: int = BATCH_ROWS) -> Iterator[Any]:
-        """Return an iterator over DataFrames of ``size`` rows (the last has fewer), all of one state."""
-        reading, columns = self._reading(), self._for_pandas
+    def iter_batches(self, size: int = BATCH_ROWS, *, columns: Sequence[str] | None = None) -> Iterator[Any]:
+        """Return an iterator over DataFrames of ``size`` rows (the last has fewer), all of one state; ``columns`` as ``select`` has them.
+
+        No more than a batch and what is read at once are in memory, however many records there are.
+        """
+        if columns is not None:
+            return self.select(*columns).iter_batches(size)
+        reading, wanted = self._reading(), self._for_pandas
         _sized(size)
 
         def frames() -> Iterator[Any]:
             waiting: list[Entries] = []
-            for part in self._scan.parts(reading, columns):
+            for part in self._scan.parts(reading, wanted):
                 waiting.append(part)
                 while sum(map(len, waiting)) >= size:
                     full, waiting = cut(waiting, size)
-                    yield self._frame(self._scan.table(reading, full, columns))
+                    yield self._frame(self._scan.table(reading, full, wanted))
             if waiting:
-                yield self._frame(self._scan.table(reading, waiting, columns))
+                yield self._frame(self._scan.table(reading, waiting, wanted))
 
         return frames()
 

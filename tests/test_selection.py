@@ -367,6 +367,15 @@ def test_an_iterator_keeps_one_state_and_the_next_call_reads_the_newest(notes: A
     assert selection.count() == 5
 
 
+def test_batches_of_some_columns_are_the_frame_of_these_columns_in_pieces(notes: Any) -> None:
+    whole = notes[:].reverse().select("stars", "author").to_pandas()
+    pieces = list(notes[:].reverse().iter_batches(2, columns=["stars", "author"]))
+    assert [len(piece) for piece in pieces] == [2, 2, 1]
+    pd.testing.assert_frame_equal(pd.concat(pieces, ignore_index=True), whole)
+    with pytest.raises(InvalidInput, match="no column 'nope'"):
+        notes[:].iter_batches(columns=["nope"])
+
+
 def test_deleting_while_iterating_reaches_every_record(notes: Any) -> None:
     for key in notes:
         notes.delete(key)
