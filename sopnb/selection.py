@@ -226,23 +226,26 @@ class Selection:
         reading, engine = self._reading(), self._access.engine
         stack = self._access.peek()
         columns = with_keys(self._scan.physical(self._named), self._schema)
-        found = leaves = branches = None
+        found = None
+        used: tuple[int | None, ...] = (None, None, None)
         if run:
-            before = engine.reader.leaves, engine.reader.branches
+            before = engine.reader.counters
             found = sum(len(part) for part in self._scan.parts(reading, self._named))
-            leaves, branches = engine.reader.leaves - before[0], engine.reader.branches - before[1]
+            used = tuple(now - then for now, then in zip(engine.reader.counters, before, strict=True))
         return Explanation(
             store=self._access.name,
             keys=self._facts,
             condition=None if self._scan.filter is None else str(self._scan.filter),
+            pushed=() if self._scan.filter is None else self._scan.filter.pushed.told,
             columns=self._schema.names if columns is None else columns,
             reverse=self._scan.reverse,
             in_range=stack.count(self._scan.keys.lo, self._scan.keys.hi),
             in_store=stack.rows,
             layers=len(stack.layers),
             found=found,
-            leaves=leaves,
-            branches=branches,
+            leaves=used[0],
+            leaves_skipped=used[1],
+            branches=used[2],
         )
 
     # -- writing --------------------------------------------------------------------------------------------------------------

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """How a selection is read. ``found``, ``leaves`` and ``branches`` are None unless it was run.
+    """How a selection is read. ``found``, ``leaves``, ``leaves_skipped`` and ``branches`` are None unless it was run.
 
-    ``keys`` tells the key range, ``columns`` are those that are read, ``in_range`` and ``in_store`` count records, ``layers`` says how
-    many layers are merged: the base, the runs and the tail.
+    ``keys`` tells the key range, ``pushed`` what of the condition is decided before records are read (by key fields it narrows the range
+    further, by the bounds of columns leaves are skipped), ``columns`` are those that are read, ``in_range`` and ``in_store`` count
+    records, ``layers`` says how many layers are merged: the base, the runs and the tail.
     """
 
     store: str
     keys: tuple[str, ...]
     condition: str | None
+    pushed: tuple[str, ...]
     columns: tuple[str, ...]
     reverse: bool
     in_range: int
@@ -23,6 +25,7 @@ class Explanation:
     layers: int
     found: int | None
     leaves: int | None
+    leaves_skipped: int | None
     branches: int | None
 
     def __repr__(self) -> str:
@@ -30,9 +33,11 @@ class Explanation:
             f"selection of store {self.store!r}",
             f"  keys       {'; '.join(self.keys) or 'all'}: {self.in_range:,} of {self.in_store:,} records",
             f"  condition  {self.condition or 'none'}",
+            *([f"  pushed     {'; '.join(self.pushed) or 'nothing'}"] if self.condition else []),
             f"  columns    {', '.join(self.columns)}",
             f"  order      {'reversed' if self.reverse else 'of the index'}, {self.layers} layers merged",
         ]
         if self.found is not None:
-            lines.append(f"  run        {self.found:,} records found, {self.leaves:,} leaves and {self.branches:,} branches used")
+            skipped = f" ({self.leaves_skipped:,} skipped)" if self.condition else ""
+            lines.append(f"  run        {self.found:,} records found, {self.leaves:,} leaves{skipped} and {self.branches:,} branches used")
         return "\n".join(lines)

@@ -12,16 +12,21 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb.access.expression import checked, evaluated, is_expression
+from sopnb.access.pruning import Pushed
 from sopnb.errors import InvalidInput, SchemaMismatch
 from sopnb.schema import Schema
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A condition and the columns that it looks at; ``columns`` may name ``_seq``, which is not among the physical ones."""
+    """A condition and the columns that it looks at; ``columns`` may name ``_seq``, which is not among the physical ones.
+
+    ``pushed`` is what of it is decided before records are read; every record that is read is judged by the whole condition all the same.
+    """
 
     expression: Any
     columns: tuple[str, ...]
+    pushed: Pushed
 
     @classmethod
     def of(cls, condition: Any, schema: Schema, *, store: str = "") -> Filter:
@@ -32,11 +37,12 @@ class Filter:
         found = checked(condition, schema, store=store)
         if not (pa.types.is_boolean(found.type) or pa.types.is_null(found.type)):
             raise SchemaMismatch(f"store {store!r}: {condition} is of type {found.type}, and a condition is true or false", store=store)
-        return cls(condition, found.columns)
+        return cls(condition, found.columns, Pushed.of(condition, schema))
 
     def __and__(self, other: Filter) -> Filter:
         """Return what both keep."""
-        return Filter(self.expression & other.expression, tuple(dict.fromkeys((*self.columns, *other.columns))))
+        columns = tuple(dict.fromkeys((*self.columns, *other.columns)))
+        return Filter(self.expression & other.expression, columns, self.pushed & other.pushed)
 
     def passing(self, batch: Any, *, store: str = "") -> Any:
         """Return the positions of the rows of a batch that are kept, ascending. Raises as ``mask`` does."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 from sopnb.access.expression import SEQ
 from sopnb.engine.entries import Entries, Entry
 from sopnb.engine.layers import Found, Stack
+from sopnb.engine.prune import Prune
 from sopnb.engine.storework import StoreWork
 from sopnb.index import Keys
 from sopnb.schema import Schema
@@ -31,10 +32,11 @@ class Reading(Protocol):
     def find(self, keys: Keys) -> Found:
         """Find many keys, ascending and each once."""
 
-    def scan(
-        self, lo: bytes = b"", hi: bytes | None = None, *, reverse: bool = False, columns: Sequence[str] | None = None
-    ) -> Iterator[Entries]:
+    def scan(self, lo: bytes = b"", hi: bytes | None = None, *, reverse: bool = False, columns: Sequence[str] | None = None,
+             prune: Prune | None = None) -> Iterator[Entries]:  # fmt: skip
         """Yield the records of ``[lo, hi)``; each part ascending, the parts themselves descending with ``reverse``.
+
+        With ``prune`` leaves may be left out that hold nothing that is sought; what is yielded need not be it.
 
         In a transaction what counts as read goes as far as the parts are taken.
         """

@@ -51,10 +51,13 @@ class Scan:
 
     def ascending(self, reading: Reading, columns: Sequence[str], *, reverse: bool = False) -> Iterator[Entries]:
         """Yield what passes, each part ascending in itself, the parts themselves descending with ``reverse``."""
-        parts = reading.scan(self.keys.lo, self.keys.hi, reverse=reverse, columns=self.physical(columns))
+        wanted = self.physical(columns)
         if self.filter is None:
-            yield from parts
+            yield from reading.scan(self.keys.lo, self.keys.hi, reverse=reverse, columns=wanted)
             return
+        pushed = self.filter.pushed
+        keys = self.keys.meet(pushed.keys)
+        parts = reading.scan(keys.lo, keys.hi, reverse=reverse, columns=wanted, prune=pushed.leaves)
         for several in _growing(parts):
             kept = self._kept(self.filter, reading, several[::-1] if reverse else several)
             if len(kept):

@@ -8,6 +8,7 @@ is seeded by the database and the blob's name, so a stale or swapped extent is n
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from sopnb.engine.statistics import Bounds
 from sopnb.errors import Corruption
 
 
@@ -82,6 +84,7 @@ class Branch:
         self.nbytes = nbytes * 4
         self.decoded: list[weakref.ref[Any] | None] = [None] * len(node.keys)
         """For each child, what was decoded of it, as long as the cache keeps it."""
+        self._bounds: dict[int, Bounds] = {}
 
     @classmethod
     def decode(cls, data: Any, where: str) -> Branch:
@@ -115,6 +118,14 @@ class Branch:
         """Return for each physical column of leaf i its smallest and largest storage value and its nulls; None where not known."""
         decoded: list[tuple[Any, Any, int] | None] | None = _stats.decode(self._node.stats[i])
         return decoded
+
+    def bounds(self, columns: Mapping[int, Any]) -> list[Bounds]:
+        """Return what is known of these physical columns (number: type) in the leaves; kept, for the same are asked for again."""
+        if not columns.keys() <= self._bounds.keys():
+            stored = [self.stats(i) for i in range(len(self))]
+            for at, kind in columns.items():
+                self._bounds[at] = Bounds.of([None if each is None else each[at] for each in stored], kind)
+        return [self._bounds[at] for at in columns]
 
     @cached_property
     def deltas_before(self) -> list[int]:

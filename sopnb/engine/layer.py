@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from sopnb.engine.entries import Entries, Entry
+from sopnb.engine.prune import Prune
 from sopnb.index import Keys
 from sopnb.schema import Schema
 
@@ -73,8 +74,12 @@ class Layer(Protocol):
     def find(self, keys: Keys) -> Iterator[Group]:
         """Yield where ``keys``, ascending, are found, in groups of ascending keys; those that are not there are in none."""
 
-    def pieces(self, lo: bytes, hi: bytes | None, *, reverse: bool = False) -> Iterator[Piece]:
-        """Yield the pieces that reach into ``[lo, hi)``, ascending or descending; the outermost may reach beyond."""
+    def pieces(self, lo: bytes, hi: bytes | None, *, reverse: bool = False, prune: Prune | None = None, lowest: bool = False
+               ) -> Iterator[Piece]:  # fmt: skip
+        """Yield the pieces that reach into ``[lo, hi)``, ascending or descending; the outermost may reach beyond.
+
+        What cannot hold what ``prune`` seeks may be left out, above other layers only what hides nothing in them (``prune.kept``).
+        """
 
     def before(self, key: bytes) -> int:
         """Return the sum of the deltas of the entries before ``key``, which may be any bytes."""
@@ -129,7 +134,8 @@ class MemoryLayer:
             where = np.flatnonzero(hit)
             yield Group(where, self._entries, at[where])
 
-    def pieces(self, lo: bytes, hi: bytes | None, *, reverse: bool = False) -> Iterator[Piece]:
+    def pieces(self, lo: bytes, hi: bytes | None, *, reverse: bool = False, prune: Prune | None = None, lowest: bool = False
+               ) -> Iterator[Piece]:  # fmt: skip
         """Yield the one piece there is."""
         start = self._keys.search(lo)
         stop = len(self._keys) if hi is None else self._keys.search(hi)

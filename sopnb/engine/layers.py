@@ -18,6 +18,7 @@ from sopnb.engine.entries import Entries, Entry, one_array
 from sopnb.engine.far import FarReader
 from sopnb.engine.layer import Group, Layer
 from sopnb.engine.merge import loaded, merged
+from sopnb.engine.prune import Prune
 from sopnb.engine.record import DELETE
 from sopnb.index import Keys
 from sopnb.schema import Schema
@@ -148,11 +149,14 @@ class Stack:
 
     # -- by range -------------------------------------------------------------------------------------------------------------
 
-    def scan(self, lo: bytes = b"", hi: bytes | None = None, *, reverse: bool = False, columns: Sequence[str] | None = None
-             ) -> Iterator[Entries]:  # fmt: skip
-        """Yield the records of ``[lo, hi)``; each part ascending, the parts themselves descending with ``reverse``."""
+    def scan(self, lo: bytes = b"", hi: bytes | None = None, *, reverse: bool = False, columns: Sequence[str] | None = None,
+             prune: Prune | None = None) -> Iterator[Entries]:  # fmt: skip
+        """Yield the records of ``[lo, hi)``; each part ascending, the parts themselves descending with ``reverse``.
+
+        With ``prune`` leaves may be left out that hold nothing that is sought; what is yielded need not be it.
+        """
         names = self.schema.physical.names if columns is None else columns
-        for part in merged(self.layers, self.schema, lo, hi, columns=columns, reverse=reverse):
+        for part in merged(self.layers, self.schema, lo, hi, columns=columns, reverse=reverse, prune=prune):
             entries = loaded(part, names).live()
             if len(entries):
                 yield entries if entries.far is None or self._far is None else self._far.resolved(entries, self.schema)

@@ -13,6 +13,7 @@ from itertools import islice
 
 from sopnb.engine.entries import Entries, concatenated, overlaid
 from sopnb.engine.layer import Layer, Piece
+from sopnb.engine.prune import Prune
 from sopnb.index import Keys
 from sopnb.schema import Schema
 
@@ -22,16 +23,17 @@ Part = Entries | Piece
 
 
 def merged(layers: Sequence[Layer], schema: Schema, lo: bytes = b"", hi: bytes | None = None, *, columns: Sequence[str] | None = None,
-           reverse: bool = False) -> Iterator[Part]:  # fmt: skip
+           reverse: bool = False, prune: Prune | None = None) -> Iterator[Part]:  # fmt: skip
     """Yield the changes of ``layers`` (oldest first) in ``[lo, hi)`` as one: newer over older, each key once.
 
     Each part is ascending in itself; with ``reverse`` the parts come in descending order. ``columns`` are those that entries must
-    hold besides the key columns.
+    hold besides the key columns. With ``prune`` records that are not sought may be absent, for those who look at live records only.
     """
     needed = None if columns is None else tuple(dict.fromkeys((*columns, *schema.stored_key_names)))
     over = _down if reverse else _up
     full = [layer for layer in layers if layer.entries]
-    streams = [_within(layer, schema, lo, hi, needed, reverse=reverse) for layer in full]
+    pieces = [layer.pieces(lo, hi, reverse=reverse, prune=prune, lowest=layer is full[0]) for layer in full]
+    streams = [_within(each, schema, lo, hi, needed) for each in pieces]
     sizes = [layer.entries for layer in full]
     while len(streams) > 1:
         i = min(range(len(sizes) - 1), key=lambda i: sizes[i] + sizes[i + 1])
@@ -51,9 +53,9 @@ def _made(entries: Entries, first: bytes, stop: bytes | None) -> Piece:
     return Piece(first, stop, lambda: entries, made=entries)
 
 
-def _within(layer: Layer, schema: Schema, lo: bytes, hi: bytes | None, needed: Sequence[str] | None, *, reverse: bool) -> Iterator[Piece]:
+def _within(pieces: Iterator[Piece], schema: Schema, lo: bytes, hi: bytes | None, needed: Sequence[str] | None) -> Iterator[Piece]:
     """Yield the pieces of a layer, without what lies outside the range asked for."""
-    for piece in layer.pieces(lo, hi, reverse=reverse):
+    for piece in pieces:
         if piece.first >= lo and (hi is None or (piece.stop is not None and piece.stop <= hi)):
             yield piece
             continue

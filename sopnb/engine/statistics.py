@@ -6,6 +6,9 @@ out of the bounds, like null; a leaf's column without any other value has the bo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -14,27 +17,61 @@ import pyarrow.compute as pc
 
 from sopnb.engine import cells
 from sopnb.schema import Schema
+from sopnb.values import storage_type
 
 LONGEST = 64
 """Texts and bytes longer than this make no bounds."""
 
-Bounds = tuple[Any, Any, int]
+Stored = tuple[Any, Any, int]
+"""The smallest value, the largest, the number of nulls."""
 
 
-def statistics(batch: Any, starts: list[int], schema: Schema) -> list[list[Bounds | None]]:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is known of one column in each of several leaves, as Arrow arrays with a row for each leaf.
+
+    ``low`` and ``high`` are of the column's type, null where a leaf has no value but nulls and NaN; ``known`` says whether the three say
+    anything at all.
+    """
+
+    low: Any
+    high: Any
+    nulls: Any
+    known: Any
+
+    @classmethod
+    def of(cls, stored: Sequence[Stored | None], kind: Any) -> Bounds:
+        """Return what was stored of a column of this type, None where nothing was."""
+        low = [None if each is None else each[0] for each in stored]
+        high = [None if each is None else each[1] for each in stored]
+        nulls = pa.array([0 if each is None else each[2] for each in stored], pa.int64())
+        known = pa.array([each is not None for each in stored], pa.bool_())
+        return cls(_restored(low, kind), _restored(high, kind), nulls, known)
+
+
+def _restored(values: list[Any], kind: Any) -> Any:
+    t = pa.types
+    if t.is_decimal(kind):
+        return pa.array([None if value is None else Decimal(value) for value in values], kind)
+    if t.is_boolean(kind):
+        return pa.array(values, pa.uint8()).cast(kind)
+    return pa.array(values, storage_type(kind)).cast(kind)
+
+
+def statistics(batch: Any, starts: list[int], schema: Schema) -> list[list[Stored | None]]:
     """Return the bounds of each column for each of the pieces that begin at ``starts``; the rows are in the order of the key."""
     known = _by_edges(batch, starts, schema)
     columns = [_column(batch.column(i), starts, known.get(i, {})) for i in range(batch.num_columns)]
     return [list(piece) for piece in zip(*columns, strict=True)] if columns else [[] for _ in starts]
 
 
-def _by_edges(batch: Any, starts: list[int], schema: Schema) -> dict[int, dict[int, Bounds | None]]:
+def _by_edges(batch: Any, starts: list[int], schema: Schema) -> dict[int, dict[int, Stored | None]]:
     """Return the bounds, by column and piece, of those texts of the key that ascend or descend throughout a piece.
 
     They do where the key fields before them are all the same in it, and looking at its first and last row is several times as quick.
     """
     ends = [*starts[1:], batch.num_rows]
-    found: dict[int, dict[int, Bounds | None]] = {}
+    found: dict[int, dict[int, Stored | None]] = {}
     steady = list(range(len(starts)))
     for field in schema.specification.fields:
         at = batch.schema.get_field_index(field.name)
@@ -54,7 +91,7 @@ def _is_text(kind: Any) -> bool:
     return bool(t.is_string(kind) or t.is_large_string(kind) or t.is_binary(kind) or t.is_large_binary(kind))
 
 
-def _column(array: Any, starts: list[int], known: dict[int, Bounds | None]) -> list[Bounds | None]:
+def _column(array: Any, starts: list[int], known: dict[int, Stored | None]) -> list[Stored | None]:
     t, kind = pa.types, array.type
     if (
         t.is_boolean(kind)
@@ -73,7 +110,7 @@ def _column(array: Any, starts: list[int], known: dict[int, Bounds | None]) -> l
     return [None] * len(starts)
 
 
-def _numbers(array: Any, starts: list[int]) -> list[Bounds | None]:
+def _numbers(array: Any, starts: list[int]) -> list[Stored | None]:
     kind = array.type
     if pa.types.is_boolean(kind):
         array = array.cast(pa.uint8())
@@ -96,14 +133,14 @@ def _numbers(array: Any, starts: list[int]) -> list[Bounds | None]:
     return [(None, None, n) if e else (a, b, n) for a, b, n, e in zip(low, high, nulls, empty, strict=True)]
 
 
-def _ordered(array: Any) -> Bounds | None:
+def _ordered(array: Any) -> Stored | None:
     if array.null_count == len(array):
         return None, None, len(array)
     both = pc.min_max(array)
     return _bounds(both["min"].as_py(), both["max"].as_py(), array.null_count)
 
 
-def _bounds(low: Any, high: Any, nulls: int) -> Bounds | None:
+def _bounds(low: Any, high: Any, nulls: int) -> Stored | None:
     if isinstance(low, str | bytes) and max(len(low), len(high)) > LONGEST:
         return None
     return low, high, nulls

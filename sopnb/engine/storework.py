@@ -24,6 +24,7 @@ from sopnb.engine.entries import Entries, Entry, concatenated
 from sopnb.engine.layer import Layer, MemoryLayer
 from sopnb.engine.layers import Found, Stack
 from sopnb.engine.merge import loaded, merged
+from sopnb.engine.prune import Prune
 from sopnb.engine.reads import Reads
 from sopnb.engine.record import DELETE, PUT, Operation
 from sopnb.engine.same import same_row
@@ -108,11 +109,11 @@ class StoreWork:
         self.reads.many(keys)
         return self.stack.find(keys)
 
-    def scan(self, lo: bytes = b"", hi: bytes | None = None, *, reverse: bool = False, columns: Sequence[str] | None = None
-             ) -> Iterator[Entries]:  # fmt: skip
-        """Yield the records of a key range; what counts as read goes as far as they are taken."""
+    def scan(self, lo: bytes = b"", hi: bytes | None = None, *, reverse: bool = False, columns: Sequence[str] | None = None,
+             prune: Prune | None = None) -> Iterator[Entries]:  # fmt: skip
+        """Yield the records of a key range; what counts as read goes as far as they are taken, and what is left out by ``prune`` too."""
         wanted = None if columns is None else tuple(dict.fromkeys((*columns, *self.schema.stored_key_names)))
-        parts = self.stack.scan(lo, hi, reverse=reverse, columns=wanted)
+        parts = self.stack.scan(lo, hi, reverse=reverse, columns=wanted, prune=prune)
         return self._noted(parts, lo, hi, reverse=reverse, columns=columns)
 
     def _noted(self, parts: Iterator[Entries], lo: bytes, hi: bytes | None, *, reverse: bool, columns: Sequence[str] | None

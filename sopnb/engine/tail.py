@@ -17,6 +17,7 @@ import numpy as np
 from sopnb.engine import forks, record
 from sopnb.engine.entries import Entries, Entry
 from sopnb.engine.layer import Below, Group, Piece, narrowed
+from sopnb.engine.prune import Prune
 from sopnb.engine.record import DELETE, Operation
 from sopnb.index import Keys
 from sopnb.schema import Schema
@@ -179,7 +180,8 @@ class TailView:
             entries = self._entries([key for _, key in found])
             yield Group(np.array([i for i, _ in found]), entries, np.arange(len(found)))
 
-    def pieces(self, lo: bytes, hi: bytes | None, *, reverse: bool = False) -> Iterator[Piece]:
+    def pieces(self, lo: bytes, hi: bytes | None, *, reverse: bool = False, prune: Prune | None = None, lowest: bool = False
+               ) -> Iterator[Piece]:  # fmt: skip
         """Yield pieces of a few hundred keys."""
         keys = self._keys
         start = bisect_left(keys, lo)

@@ -10,6 +10,8 @@ import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -24,6 +26,7 @@ from sopnb.engine.entries import Entries, Entry
 from sopnb.engine.far import FarReader
 from sopnb.engine.layer import Below, Group, Piece, narrowed
 from sopnb.engine.leaf import Leaf
+from sopnb.engine.prune import Prune, kept
 from sopnb.errors import Corruption
 from sopnb.index import Keys
 from sopnb.protocols import Blobs
@@ -73,17 +76,22 @@ def seed(uuid: bytes, blob: str) -> int:
 class TreeReader:
     """Reads extents of blobs, checks them, and keeps what was decoded.
 
-    ``leaves`` and ``branches`` count what was used, kept or not, ``reads`` the reads of blobs.
+    ``leaves`` and ``branches`` count what was used, kept or not, ``skipped`` the leaves that a scan left out, ``reads`` the reads of blobs.
     """
 
     def __init__(self, blobs: Blobs, cache: Cache, uuid: bytes) -> None:
         self._blobs, self.cache, self._uuid = blobs, cache, uuid
         self._seeds: dict[str, int] = {}
-        self.leaves = self.branches = self.reads = 0
+        self.leaves = self.branches = self.skipped = self.reads = 0
         self.shelves = Shelves(cache.spare)
         self.far = FarReader(self.value)
         self.missing: Callable[[str], Exception] = lambda blob: Corruption(f"blob {blob}", "it is missing")
         """Makes the error for a blob that is not there."""
+
+    @property
+    def counters(self) -> tuple[int, int, int]:
+        """How many leaves were used so far, how many left out, how many branches used."""
+        return self.leaves, self.skipped, self.branches
 
     def branch(self, extent: Extent, hi: int) -> Branch:
         """Return a branch of the tree up to commit ``hi``: what is kept with it is of that tree, not of the draft that it was."""
@@ -367,17 +375,29 @@ class Tree:
             yield branch, i, child
             yield from self.inner(child)
 
-    def pieces(self, lo: bytes, hi: bytes | None, *, reverse: bool = False) -> Iterator[Piece]:
+    def pieces(self, lo: bytes, hi: bytes | None, *, reverse: bool = False, prune: Prune | None = None, lowest: bool = False
+               ) -> Iterator[Piece]:  # fmt: skip
         """Yield the leaves that reach into a range, reading ahead more and more."""
         ahead = 1
         group: list[tuple[Branch, int, bytes | None]] = []
-        for child in self.children(lo, hi, reverse=reverse):
+        children = self.children(lo, hi, reverse=reverse)
+        for child in children if prune is None else self._pruned(children, prune, lowest=lowest):
             group.append(child)
             if len(group) == ahead:
                 yield from self._read_together(group)
                 group, ahead = [], min(ahead * 2, READ_AHEAD)
         if group:
             yield from self._read_together(group)
+
+    def _pruned(self, children: Iterator[tuple[Branch, int, bytes | None]], prune: Prune, *, lowest: bool
+                ) -> Iterator[tuple[Branch, int, bytes | None]]:  # fmt: skip
+        for branch, group in groupby(children, key=itemgetter(0)):
+            keeps = kept(prune, branch, self._schema, lowest=lowest)
+            for child in group:
+                if keeps[child[1]]:
+                    yield child
+                else:
+                    self._reader.skipped += 1
 
     def _read_together(self, group: list[tuple[Branch, int, bytes | None]]) -> Iterator[Piece]:
         together = _Together(self._reader, self._schema, [(branch.extent(i), self._shape(branch, i)) for branch, i, _ in group])
