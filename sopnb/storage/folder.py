@@ -76,7 +76,7 @@ def create(folder: Path, settings: DatabaseSettings, *, files: Files, clock: Clo
             _refuse_foreign(folder, files)
         _check(settings)
         _make_folders(folder, files)
-        lock = FileLock(_lock_file(folder, files), files=files)
+        lock = FileLock(_lock_file(folder, files), files=files, clock=clock)
         lock.acquire(timeout)
         try:
             if _read(folder, files) is None:

@@ -59,7 +59,7 @@ class LocalRegistry(Forkable):
         self._format = LogFormat(description.uuid, settings.pad_records)
         self._segments = segments(folder, description, files=files, clock=clock, format=self._format)
         self._checkpoints = Checkpoints(folder / "checkpoints", files=files, clock=clock, format=self._format)
-        self._lock = FileLock(folder / "log" / "lock", files=files, shared=not writable)
+        self._lock = FileLock(folder / "log" / "lock", files=files, clock=clock, shared=not writable)
         self._head = HeadFile(folder / "log" / "head", files=files, format=self._format, writable=writable)
         self._index = PlaceIndex()
         self._mutex = threading.RLock()

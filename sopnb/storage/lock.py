@@ -1,9 +1,10 @@
 """One lock for all processes of a machine: ``flock`` on a file that is never removed.
 
 The lock belongs to an open file description. It is let go of by ``LOCK_UN``, for a description that a forked child shares would
-otherwise keep it; and the child closes what it inherited, for else it would hold the lock of a parent that died. Waiting is one
-try without blocking and then a blocking ``flock`` in a helper thread on a description of the helper's own: when the wait is given
-up that description is closed, so the lock goes back the moment the helper gets it, and nobody takes it for his own.
+otherwise keep it; and the child closes what it inherited, for else it would hold the lock of a parent that died. Waiting is a few
+tries without blocking, for a turn is mostly over within a sync, and then a blocking ``flock`` in a helper thread on a description of
+the helper's own: when the wait is given up that description is closed, so the lock goes back the moment the helper gets it, and
+nobody takes it for his own.
 """
 
 from __future__ import annotations
@@ -13,17 +14,22 @@ import threading
 from pathlib import Path
 
 from sopnb.errors import StorageError, Timeout
+from sopnb.protocols import Clock
 from sopnb.storage.files import Files, Forkable
 
 PATIENCE = 0.5
 """Seconds that a thread waits at a stretch: an interrupt that came just before the wait began is heeded after it."""
+FIRST_PAUSE = 0.0001
+"""Seconds, about, between the first tries; each next pause is half as long again,"""
+LONGEST_PAUSE = 0.001
+"""and after the one of this length the lock is waited for: whoever only tries may never be in time."""
 
 
 class FileLock(Forkable):
     """A lock, exclusive or ``shared``; a shared one needs no right to write. Its user sees to it that one thread at a time calls."""
 
-    def __init__(self, path: Path, *, files: Files, shared: bool = False) -> None:
-        self._path, self._files, self._shared = path, files, shared
+    def __init__(self, path: Path, *, files: Files, clock: Clock, shared: bool = False) -> None:
+        self._path, self._files, self._clock, self._shared = path, files, clock, shared
         self._fd: int | None = None
         self._identity: tuple[int, int] | None = None
         self._waiting: set[int] = set()
@@ -44,7 +50,7 @@ class FileLock(Forkable):
         if self._identity is None:
             self._identity = self._files.identity(self._fd)
         if not self._files.flock(self._fd, exclusive=not self._shared):
-            self._wait(timeout)
+            self._contend(self._fd, timeout)
         try:
             self._check()
         except BaseException:
@@ -75,29 +81,40 @@ class FileLock(Forkable):
             pass
         raise StorageError(str(self._path), "the folder was moved, replaced or removed while it was open; open it again")
 
-    def _wait(self, timeout: float) -> None:
-        """Wait for the lock on another description, which becomes this lock's."""
-        got = False
-        if timeout > 0:
-            with self._files.no_fork():
-                fd = self._open()
-                self._waiting.add(fd)
-            helper = _Helper(fd, self._files, exclusive=not self._shared)
-            try:
-                helper.start()
-                got = helper.wait(timeout)
-            finally:
-                with self._files.no_fork():
-                    self._waiting.discard(fd)
-                    if not got and helper.give_up():
-                        self._files.unlock(fd)
-                    done, self._fd = (self._fd, fd) if got else (fd, self._fd)
-                    if done is not None:
-                        self._files.close(done)
-            if helper.error is not None:
-                raise helper.error
-        if not got:
+    def _contend(self, fd: int, timeout: float) -> None:
+        """Try a few times more, then wait. The pauses are of random length, so that those who wait do not all try at once."""
+        clock, left, pause = self._clock, timeout, FIRST_PAUSE
+        started = clock.monotonic()
+        while pause < LONGEST_PAUSE and pause * 2 < left:
+            clock.sleep(pause * (0.5 + clock.random()))
+            if self._files.flock(fd, exclusive=not self._shared):
+                return
+            left = timeout - (clock.monotonic() - started)
+            pause *= 1.5
+        if left <= 0 or not self._wait(left):
             raise Timeout("the lock of the database", waited=timeout, holder=self._files.holder(self._path))
+
+    def _wait(self, timeout: float) -> bool:
+        """Wait for the lock on another description, which becomes this lock's; return whether it was got in time."""
+        got = False
+        with self._files.no_fork():
+            fd = self._open()
+            self._waiting.add(fd)
+        helper = _Helper(fd, self._files, exclusive=not self._shared)
+        try:
+            helper.start()
+            got = helper.wait(timeout)
+        finally:
+            with self._files.no_fork():
+                self._waiting.discard(fd)
+                if not got and helper.give_up():
+                    self._files.unlock(fd)
+                done, self._fd = (self._fd, fd) if got else (fd, self._fd)
+                if done is not None:
+                    self._files.close(done)
+        if helper.error is not None:
+            raise helper.error
+        return got
 
 
 class _Helper(threading.Thread):

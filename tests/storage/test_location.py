@@ -18,6 +18,7 @@ from sopnb.settings import DatabaseSettings, HandleSettings
 from sopnb.storage.files import Files
 from sopnb.storage.location import identity, open_backend
 from sopnb.storage.lock import FileLock
+from sopnb.storage.system import SystemClock
 from tests.storage.support import append, opened
 
 HANDLE = HandleSettings()
@@ -243,7 +244,7 @@ def test_of_racing_creators_one_makes_the_database(path: Path) -> None:
 def test_creation_waits_for_the_lock_no_longer_than_it_may(path: Path) -> None:
     (path / "log").mkdir(parents=True)
     (path / "log" / "lock").touch()
-    lock = FileLock(path / "log" / "lock", files=Files())
+    lock = FileLock(path / "log" / "lock", files=Files(), clock=SystemClock())
     lock.acquire(0)
     with pytest.raises(Timeout, match=str(os.getpid())):
         opened(path, lock_seconds=0.01)
