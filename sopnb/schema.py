@@ -67,6 +67,7 @@ class Schema:
                 raise InvalidInput(f"column {name!r} is there twice; rename one of them")
         self.codec = KeyCodec(specification, self.arrow)
         self.physical = self._physical()
+        self.physical_names: tuple[str, ...] = tuple(self.physical.names)
         self.memo: dict[Any, Any] = {}
         """What others derive from this schema and keep with it."""
         self.documents = frozenset(field.name for field in arrow if is_document(field))
@@ -168,24 +169,25 @@ class Schema:
 
     def partial(self, record: Mapping[str, Any], *, store: str = "") -> dict[str, Any]:
         """Return the storage values of the columns that a record gives. Raises ``SchemaMismatch`` naming the column."""
-        values = {}
+        values, known, closed = {}, self._in, self.categories
         for name, value in record.items():
-            if name == ID and not self.unique:
-                continue
-            if name not in self._in:
-                known = ", ".join(map(repr, self.names))
-                raise SchemaMismatch(f"store {store!r} has no column {name!r}; its columns are {known}", store=store, column=str(name))
-            values[name] = self._stored(name, value, store)
+            convert = known.get(name)
+            if convert is not None:
+                try:
+                    stored = convert(value)
+                except InvalidInput as error:
+                    raise SchemaMismatch(f"store {store!r}, column {name!r}: {error}", store=store, column=name) from None
+                values[name] = self._allowed(name, value, stored, store) if stored is None or name in closed else stored
+            elif name != ID or self.unique:
+                columns = ", ".join(map(repr, self.names))
+                raise SchemaMismatch(f"store {store!r} has no column {name!r}; its columns are {columns}", store=store, column=str(name))
         return values
 
-    def _stored(self, name: str, value: Any, store: str) -> Any:
-        try:
-            stored = self._in[name](value)
-        except InvalidInput as error:
-            raise SchemaMismatch(f"store {store!r}, column {name!r}: {error}", store=store, column=name) from None
-        if stored is None and not self.arrow.field(name).nullable:
+    def _allowed(self, name: str, value: Any, stored: Any, store: str) -> Any:
+        """Return the storage value of ``value``, if it is null where it may be, or one of the categories."""
+        if stored is None and name not in self._nullable:
             raise SchemaMismatch(f"store {store!r}, column {name!r} may not be null; give a value", store=store, column=name)
-        if stored is not None and name in self.categories and not self._known(name, stored):
+        if name in self.categories and stored is not None and not self._known(name, stored):
             raise SchemaMismatch(f"store {store!r}, column {name!r}: {value!r} is none of its categories", store=store, column=name)
         return stored
 
@@ -194,9 +196,12 @@ class Schema:
 
     def row(self, record: Mapping[str, Any], *, store: str = "") -> tuple[Any, ...]:
         """Return a whole record as storage values in physical order; columns left out are null, if they may be."""
-        given = self.partial(record, store=store)
-        row = [given[name] if name in given else self._stored(name, None, store) for name in self.names]
-        return (*row,) if self.unique else (*row, record.get(ID))
+        row = self.filled(self.partial(record, store=store), store=store)
+        return row if self.unique else (*row, record.get(ID))
+
+    def filled(self, given: Mapping[str, Any], *, store: str = "") -> tuple[Any, ...]:
+        """Return the storage values of every column, in order; those left out are null. Raises ``SchemaMismatch`` if they may not be."""
+        return tuple([given[name] if name in given else self._allowed(name, None, None, store) for name in self.names])
 
     def record(self, row: Sequence[Any]) -> dict[str, Any]:
         """Return a row as Python values by column."""

@@ -275,10 +275,10 @@ class Store:
     def _write(self, kind: Kind, rows: Any, on_error: OnError, message: str) -> Counts:
         if on_error not in ("raise", "report"):
             raise InvalidInput(f'on_error={on_error!r}; it is "raise" or "report"')
-        rows = kept(rows)
+        rows = rows if type(rows) is dict else kept(rows)
 
         def change(store: StoreWork) -> Counts:
-            if isinstance(rows, Mapping):
+            if type(rows) is dict or isinstance(rows, Mapping):
                 try:
                     return changes.put(store, kind, rows)
                 except (KeyNotFound, InvalidInput) as error:

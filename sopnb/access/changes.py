@@ -7,6 +7,7 @@ from typing import Any
 
 from sopnb.engine.bulk import Kind
 from sopnb.engine.counts import Counts
+from sopnb.engine.entries import Entry
 from sopnb.engine.storework import StoreWork
 from sopnb.errors import InvalidInput, KeyNotFound, SchemaMismatch
 from sopnb.schema import ID, Schema
@@ -33,27 +34,25 @@ def put(store: StoreWork, kind: Kind, record: Mapping[str, Any]) -> Counts:
     key = schema.encode_key([given[name] for name in schema.stored_key_names])
     old = store.get(key)
     if old is None and kind == "upsert":
-        return store.put(kind, schema.row(record, store=store.name))
-    return _changed(store, key, given)
+        return store.become(key, None, schema.filled(given, store=store.name))
+    return _changed(store, key, old, given)
 
 
 def change(store: StoreWork, key: bytes, changes: Mapping[str, Any]) -> Counts:
     """Change columns of the record with this encoded key. Raises ``KeyNotFound``, ``InvalidInput`` for another key, ``SchemaMismatch``."""
     schema = store.schema
     given = schema.partial(changes, store=store.name)
-    own = dict(zip(schema.key_names, schema.codec.decode(key), strict=True))
+    own: Mapping[str, Any] = {}
+    if not given.keys().isdisjoint(schema.key_names):
+        own = dict(zip(schema.key_names, schema.codec.decode(key), strict=True))
     refuse_key_fields({name: value for name, value in given.items() if name not in own or value != own[name]}, schema, store.name)
-    return _changed(store, key, given)
+    return _changed(store, key, store.get(key), given)
 
 
-def _changed(store: StoreWork, key: bytes, given: Mapping[str, Any]) -> Counts:
-    old = store.get(key)
+def _changed(store: StoreWork, key: bytes, old: Entry | None, given: Mapping[str, Any]) -> Counts:
     if old is None or old.row is None:
         raise KeyNotFound(store.name, store.told(key))
-    names = store.schema.physical.names
-    return store.put(
-        "update", tuple([given.get(name, value) if name in given else value for name, value in zip(names, old.row, strict=True)])
-    )
+    return store.become(key, old, tuple(map(given.get, store.schema.physical_names, old.row)))
 
 
 def replace(store: StoreWork, key: bytes, record: Mapping[str, Any]) -> Counts:

@@ -58,7 +58,8 @@ class Member:
     def compare(self, past: Sequence[Past], group: Sequence[Past]) -> None:
         """Validate against commits that were not looked at yet, and against those that go before it if its group is written."""
         new = [commit for commit in past if commit.seq > self.checked]
-        self.validation([*new, *group])
+        if new or group:
+            self.validation([*new, *group])
         if new:
             self.checked = new[-1].seq
 
@@ -163,9 +164,9 @@ class Committer:
                     return False
             group: list[Past] = []
             for member in waiting:
-                if not member.done:
+                if not member.done and (group or member.checked < after):
                     self._judge(member, group)
-                if not member.done:
+                if not member.done and member is not waiting[-1]:
                     group.append(Past(after + len(group) + 1, member.payload))
             return self._written([member for member in waiting if not member.done], after)
 

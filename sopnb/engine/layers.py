@@ -77,7 +77,7 @@ class Stack:
     """Layers, oldest first, over disjoint and ascending ranges of commits. ``hold`` keeps them readable as long as this object lives."""
 
     def __init__(self, layers: Sequence[Layer], schema: Schema, far: FarReader | None = None, hold: object = None) -> None:
-        self.layers = tuple(layer for layer in layers if layer.entries)
+        self.layers = tuple([layer for layer in layers if layer.entries])
         self.schema, self._far, self._hold = schema, far, hold
         self._newest_first = self.layers[::-1]
 

@@ -19,6 +19,8 @@ def same_row(a: Sequence[Any], b: Sequence[Any]) -> bool:
 
 
 def _same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
     if isinstance(a, float) and isinstance(b, float):
         return (a == b and math.copysign(1, a) == math.copysign(1, b)) or (a != a and b != b)
     if isinstance(a, list) and isinstance(b, list):

@@ -45,6 +45,8 @@ MOST_DRAFTS = 128
 """Tables of one load that were written ahead beyond this are put together first."""
 MOST_PIECES = 64
 """Pieces in memory beyond this are merged into a blob."""
+_NONE, _INSERTED, _UPDATED, _UNCHANGED = Counts(), Counts(inserted=1), Counts(updated=1), Counts(unchanged=1)
+_DELETED, _MISSING = Counts(deleted=1), Counts(missing=1)
 
 
 class StoreWork:
@@ -54,7 +56,7 @@ class StoreWork:
         self.work, self.base, self.created = work, base, created
         self.id, self.name, self.schema = base.id, base.name, base.schema
         self.reads = Reads(noted=work.mode != "read")
-        self.counts = Counts()
+        self.counts = _NONE
         self._draft_seq = base.seq + 1
         self._pieces: list[Layer] = []
         self._tail = Tail(base.seq, self.schema, own=True)
@@ -184,11 +186,19 @@ class StoreWork:
         if kind == "update" and old is None:
             self.reads.point(key)
             raise KeyNotFound(self.name, self.told(key))
-        if old is not None and same_row(old.row or (), row):
+        return self.become(key, old, row)
+
+    def become(self, key: bytes, old: Entry | None, row: tuple[Any, ...]) -> Counts:
+        """Write a whole record in place of what ``get`` found under its key."""
+        self.work.writing()
+        if old is None:
+            self._draft(key, PUT, 1, row, 0)
+            return self._count(_INSERTED)
+        if same_row(old.row or (), row):
             self.reads.point(key)
-            return self._count(Counts(unchanged=1))
-        self._draft(key, PUT, 0 if old else 1, row, old.seq if old else 0)
-        return self._count(Counts(updated=1) if old else Counts(inserted=1))
+            return self._count(_UNCHANGED)
+        self._draft(key, PUT, 0, row, old.seq)
+        return self._count(_UPDATED)
 
     def write(self, kind: Kind, table: pa.Table, *, on_error: OnError = "raise", progress: Progress = unseen) -> Counts:
         """Write many records: a table of physical columns, in any order; ``upsert`` and ``update`` may leave columns out.
@@ -261,9 +271,9 @@ class StoreWork:
         old = self._get(key)
         if old is None:
             self.reads.point(key)
-            return self._count(Counts(missing=1))
+            return self._count(_MISSING)
         self._draft(key, DELETE, -1, None, old.seq)
-        return self._count(Counts(deleted=1))
+        return self._count(_DELETED)
 
     def replace_range(self, lo: bytes, hi: bytes | None, table: pa.Table) -> Counts:
         """Make a key range hold exactly these records; a row outside it is refused with ``InvalidInput``."""
@@ -299,12 +309,13 @@ class StoreWork:
     @property
     def operations(self) -> int:
         """How many operations wait here."""
-        return sum(piece.entries for piece in self._pieces) + self._tail.operations
+        tail = self._tail.operations
+        return sum(piece.entries for piece in self._pieces) + tail if self._pieces else tail
 
     @property
     def written_ahead(self) -> bool:
         """Whether some of it lies in a blob already, perhaps with values out of line, which a record cannot hold."""
-        return any(isinstance(piece, Tree) for piece in self._pieces)
+        return bool(self._pieces) and any(isinstance(piece, Tree) for piece in self._pieces)
 
     def written(self, keys: list[bytes]) -> bytes | None:
         """Return one of these changed keys, ascending, that is written here too; None if none is."""
@@ -355,7 +366,7 @@ class StoreWork:
     def forget(self) -> None:
         """Forget what was written here; what was read stays noted."""
         self._pieces, self._tail, self._stack = [], Tail(self.base.seq, self.schema, own=True), self.base.stack
-        self.counts = Counts()
+        self.counts = _NONE
 
     # -- helpers --------------------------------------------------------------------------------------------------------------
 
@@ -432,7 +443,8 @@ class StoreWork:
                 raise
 
     def _count(self, counts: Counts) -> Counts:
-        self.counts += counts if counts.rejected is None else replace(counts, rejected=None)
+        told = counts if counts.rejected is None else replace(counts, rejected=None)
+        self.counts = told if self.counts is _NONE else self.counts + told
         return counts
 
     def told(self, key: bytes) -> object:

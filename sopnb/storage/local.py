@@ -125,9 +125,12 @@ class LocalRegistry(Forkable):
         return max(0, total)
 
     def _current(self) -> HeadState:
-        """Return the head, of this boot; recover if it is not."""
+        """Return the head, of this boot; recover if it is not. Within a turn it is known."""
         if self._closed:
             raise Closed("the registry is closed")
+        own = self._state
+        if own is not None and self._owner == threading.get_ident():
+            return own  # this thread has the turn: nobody else writes
         seen = self._head.read()
         state = seen.state
         if state is not None and state.boot == self._boot:
@@ -362,6 +365,7 @@ class LocalRegistry(Forkable):
         state = self._head.read().state
         mine = state is not None and state.boot == self._boot
         if state is not None and mine and not state.poisoned and not self._used(state.place.position):
+            self._index.add(state.place)
             return state
         self._drop_writer()
         if state is not None and mine and not state.poisoned:
