@@ -35,12 +35,16 @@ from sopnb.schema import Schema
 READ_AHEAD = 16
 """A scan reads up to this many neighbouring leaves at once."""
 SMALL = 65_536
-"""A run of no more entries keeps a set of its keys once it is asked often,"""
+"""A run of no more entries keeps a filter of its keys once it is asked often,"""
 _SMALL_ROW = 128
 """unless its rows take more than this many bytes each: then reading all of them is dear."""
 _ASKED_OFTEN = 8
+_BITS = 64
+"""Bits of a filter for each key."""
 LOOKS = 31
-"""The cache hears of a leaf again after this many uses (one less than a power of two)."""
+"""The cache hears of a leaf again after this many uses (one less than a power of two),"""
+_FILTER_LOOKS = 7
+"""and of a filter after this many, but at first each time: while other runs have none, every look brings in leaves of them."""
 
 
 class TreeRef(msgspec.Struct, array_like=True, frozen=True):
@@ -180,15 +184,33 @@ def _where(extent: Extent) -> str:
     return f"blob {extent.blob} at {extent.offset}"
 
 
-class _KeySet:
-    """The keys of a small run, so that asking it for a key which it does not hold costs next to nothing."""
+class _Filter:
+    """Says of a small run that it does not hold a key, or that it may: wrongly of one in a thousand keys, and never of one it holds.
 
-    def __init__(self, keys: frozenset[bytes]) -> None:
-        self.keys = keys
-        self.nbytes = len(keys) * 120
+    For each key it holds two of so many bits are set. So it takes less than a tenth of what the keys themselves would take, and asking
+    twenty runs for a key that none of them holds costs next to nothing.
+    """
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self.size = max(_BITS * len(keys), 8)
+        hashes = np.fromiter(map(hash, keys), np.int64, len(keys))
+        there = np.zeros(self.size, bool)
+        there[hashes % self.size] = True
+        there[(hashes >> 32) % self.size] = True
+        self.bits = np.packbits(there, bitorder="little").tobytes()
+        self.nbytes = len(self.bits)
+
+    def __contains__(self, key: bytes) -> bool:
+        """Say whether the run may hold a key."""
+        hashed = hash(key)
+        at = hashed % self.size
+        if not self.bits[at >> 3] >> (at & 7) & 1:
+            return False
+        at = (hashed >> 32) % self.size
+        return bool(self.bits[at >> 3] >> (at & 7) & 1)
 
 
-def _no_set() -> None:
+def _no_filter() -> None:
     return None
 
 
@@ -200,8 +222,9 @@ class Tree:
         self.entries, self.delta = ref.entries, ref.delta
         self._small = ref.entries <= SMALL and ref.size <= SMALL * _SMALL_ROW
         self._asked = 0
-        self._set: Callable[[], _KeySet | None] = _no_set
+        self._filter: Callable[[], _Filter | None] = _no_filter
         self._shelf = reader.shelves.shelf()
+        self._filter_name = ("filter", ref.blob, ref.offset)
 
     @property
     def span(self) -> tuple[bytes, bytes]:
@@ -248,9 +271,12 @@ class Tree:
 
     def get(self, key: bytes) -> Entry | None:
         """Return the change of one key, or None."""
-        held = self._set()
+        held = self._filter()
         if held is not None:
-            if key not in held.keys:
+            self._asked += 1
+            if self._asked < 0 or self._asked & _FILTER_LOOKS == _FILTER_LOOKS:
+                self._reader.cache.get(self._filter_name)
+            if key not in held:
                 return None
         elif self._small and not self._may_hold(key):
             return None
@@ -289,23 +315,22 @@ class Tree:
         return Entry(entry.op, entry.seq, entry.delta, self._schema.rows(one.batch)[0]), False
 
     def _may_hold(self, key: bytes) -> bool:
-        """Say whether a small tree may hold a key; once asked often it keeps the set of its keys."""
+        """Say whether a small tree may hold a key; once asked often it keeps a filter of its keys."""
         self._asked += 1
         if self._asked >= _ASKED_OFTEN:
-            held = self._key_set()
-            self._set = weakref.ref(held)
+            held = self._made_filter()
+            self._filter = weakref.ref(held)
             self._asked = -self.entries  # if the cache does not keep it, it pays to make it again only after as many looks
-            return key in held.keys
+            return key in held
         return self.ref.first <= key <= self.ref.last
 
-    def _key_set(self) -> _KeySet:
-        """Return the set of all keys, which the cache keeps."""
-        name = ("keys", self.ref.blob, self.ref.offset)
-        found = self._reader.cache.get(name)
-        if isinstance(found, _KeySet):
+    def _made_filter(self) -> _Filter:
+        """Return the filter of all keys, which the cache keeps."""
+        found = self._reader.cache.get(self._filter_name)
+        if isinstance(found, _Filter):
             return found
-        made = _KeySet(frozenset(key for piece in self.pieces(b"", None) for key in piece.load().keys(self._schema).tolist()))
-        self._reader.cache.put(name, made)
+        made = _Filter([key for piece in self.pieces(b"", None) for key in piece.load().keys(self._schema).tolist()])
+        self._reader.cache.put(self._filter_name, made)
         return made
 
     def find(self, keys: Keys) -> Iterator[Group]:

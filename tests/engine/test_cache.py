@@ -10,11 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sopnb.engine.builder import write_tree
 from sopnb.engine.cache import Cache, Shelves
 from sopnb.engine.engine import Engine
 from sopnb.engine.entries import Entries
+from sopnb.engine.layers import Stack
+from sopnb.engine.tree import Tree, TreeReader, _Filter
+from sopnb.settings import DatabaseSettings
+from sopnb.storage.memory import MemoryBlobs
 from tests.engine.support import PLAIN, Cluster, commit, contents, create, key, keys, load, stack_of, store_of, tree_of
-from tests.engine.test_trees import planted
+from tests.engine.test_trees import UUID, planted
 
 
 class Thing:
@@ -175,7 +180,7 @@ def test_a_page_of_a_store_of_any_size_touches_a_few_leaves(make: Callable[..., 
             "last": lambda i, stack=stack: stack.last(b"", key(i * 4 + 2)),  # type: ignore[misc]
         }
         for k in range(0, 4 * rows, rows // 5):
-            stack.get(key(k))  # small runs keep the set of their keys by now
+            stack.get(key(k))  # small runs keep a filter of their keys by now
         for name, read in reads.items():
             each = [used(reader, lambda i=i, read=read: read(i)) for i in range(0, total - 50, total // 12)]  # type: ignore[misc]
             most.setdefault(name, []).append((max(leaves for leaves, _ in each), max(branches for _, branches in each)))
@@ -206,13 +211,39 @@ def test_looking_into_one_tree_costs_one_leaf_and_its_depth(rows: int) -> None:
     assert PLAIN.codec.decode(hi)[0] - PLAIN.codec.decode(lo)[0] == 8
 
 
-def test_a_set_of_keys_that_the_cache_cannot_keep_is_not_made_at_every_look() -> None:
-    """A small tree that is asked often keeps the set of its keys, in the cache. Where it did not fit, each look read the whole tree."""
+def test_a_filter_of_keys_that_the_cache_cannot_keep_is_not_made_at_every_look() -> None:
+    """A small tree that is asked often keeps a filter of its keys, in the cache. Where it did not fit, each look read the whole tree."""
     tree = planted(PLAIN, [Entries(PLAIN.batch([(k, "v") for k in range(1000)]))], leaf_rows=8)
-    tree._reader.cache.limit = 20_000
+    tree._reader.cache.limit = 4_000
     leaves, _ = used(tree._reader, lambda: [tree.get(key(k * 2)) for k in range(400)])
     assert leaves < 400 + 2 * 1000 / 8
     assert len([k for k in range(-10, 1010) if tree.get(key(k))]) == 1000
+
+
+@given(st.sets(st.binary(max_size=6), max_size=300))
+def test_a_filter_denies_no_key_that_is_there_and_nearly_all_others(held: set[bytes]) -> None:
+    seen = _Filter(list(held))
+    assert all(each in seen for each in held)
+    assert sum(b"another " + str(n).encode() in seen for n in range(1000)) < 50 or not held
+    assert seen.nbytes <= 8 * max(len(held), 1)
+
+
+def test_what_tells_that_a_run_has_no_such_key_stays_in_a_cache_that_is_too_small_for_the_leaves() -> None:
+    """It was dropped for the leaves that each look-up brought in; from then on every look-up went into every run."""
+    blobs, cache = MemoryBlobs(), Cache(400_000)
+    reader = TreeReader(blobs, cache, UUID)
+    runs = []
+    for run in range(10):
+        rows = Entries(PLAIN.batch([(k * 10 + run, "v" * 90) for k in range(500)]))
+        ref = write_tree(blobs, f"{run:016x}-000001", PLAIN, DatabaseSettings(leaf_rows=50), [rows], uuid=UUID)
+        assert ref is not None
+        runs.append(Tree(ref, run, run + 1, PLAIN, reader))
+    stack = Stack(runs, PLAIN)
+    for k in range(5000):
+        stack.get(key(k * 7919 % 5000))
+    leaves, _ = used(reader, lambda: [stack.get(key(k * 7919 % 5000)) for k in range(1000)])
+    assert cache.bytes <= cache.limit < sum(run.ref.size for run in runs)
+    assert leaves < 1200
 
 
 def test_the_keys_of_a_small_tree_of_wide_rows_are_not_read_ahead() -> None:
