@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb.engine import bulk
-from sopnb.engine.builder import Part
+from sopnb.engine.builder import Named, Part
 from sopnb.engine.bulk import Kind, OnError, Progress, unseen
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries, Entry, concatenated
@@ -41,6 +41,8 @@ MOST_PREVIOUS = 2000
 """Of so many keys at most it is kept which committed version they replace; of the others it is looked up where it is wanted."""
 LONGEST_TAIL = 65_536
 """Single operations beyond this become a piece."""
+DELETED = 16_384
+"""Keys that are looked up and deleted at a time."""
 MOST_DRAFTS = 128
 """Tables of one load that were written ahead beyond this are put together first."""
 MOST_PIECES = 64
@@ -211,13 +213,7 @@ class StoreWork:
         if not table.num_rows:
             return Counts()
         writer = bulk.BulkWriter(self, kind, on_error, progress)
-        changes = writer.compared(writer.in_order(table))
-        if table.nbytes > self.work.room.spill_bytes:
-            self._spill(changes)
-        else:
-            parts = [part for part in changes if isinstance(part, Entries) and len(part)]
-            if parts:
-                self._add(MemoryLayer(concatenated(parts), self.schema, self.base.seq, self._draft_seq))
+        self._add(self._piece(writer.compared(writer.in_order(table))))
         return self._count(writer.counts)
 
     def load(
@@ -244,28 +240,60 @@ class StoreWork:
         drafts: list[Tree] = []
         for table in stream:
             if len(drafts) == MOST_DRAFTS:
-                drafts = self._written(writer.drafted(writer.together(drafts, columns, size)))
-            drafts += self._written(writer.drafted(writer.in_order(table)))
-        self._spill(writer.compared(writer.together(drafts, columns, size)))
+                drafts = list(filter(None, [self._written(writer.drafted(writer.together(drafts, columns, size)))]))
+            drafts += filter(None, [self._written(writer.drafted(writer.in_order(table)))])
+        self._add(self._piece(writer.compared(writer.together(drafts, columns, size))))
         self._discard(self.work.spilled - before)
         return self._count(writer.counts)
 
-    def delete(self, keys: Keys) -> Counts:
+    def delete(self, keys: Keys, *, progress: Progress = unseen) -> Counts:
         """Delete records by key, ascending and each once; those that are not there are counted as ``missing``."""
         self.work.writing()
         if len(keys) == 1:
             return self._delete_one(keys[0])
-        found = self.stack.find(keys)
-        there = found.there
-        self.reads.many(keys.take(np.flatnonzero(~there)))
-        if there.any():
-            gone = keys.take(np.flatnonzero(there))
-            bare = found.fetch(self.schema, self.schema.stored_key_names)
-            columns = [bare.column(f.name) if f.name in bare.schema.names else pa.nulls(len(gone), f.type) for f in self.schema.physical]
-            batch = pa.RecordBatch.from_arrays(columns, schema=self.schema.physical)
-            self.note(gone, found.seq[there])
-            self._add(MemoryLayer(Entries(batch, op=DELETE, delta=-1, keys=gone), self.schema, self.base.seq, self._draft_seq))
-        return self._count(Counts(deleted=int(there.sum()), missing=int((~there).sum())))
+        stack, missing = self.stack, 0
+
+        def found() -> Iterator[Entries]:
+            nonlocal missing
+            for start in range(0, len(keys), DELETED):
+                some = keys.slice(start, start + DELETED)
+                hit = stack.find(some)
+                there = hit.there
+                missing += int((~there).sum())
+                self.reads.many(some.take(np.flatnonzero(~there)))
+                yield Entries(
+                    hit.fetch(self.schema, self.schema.stored_key_names), seq=hit.seq[there], keys=some.take(np.flatnonzero(there))
+                )
+                progress(len(some))
+
+        piece = self._piece(map(self._deletion, found()))
+        self._add(piece)
+        return self._count(Counts(deleted=piece.entries if piece else 0, missing=missing))
+
+    def delete_range(self, lo: bytes = b"", hi: bytes | None = None, *, progress: Progress = unseen) -> Counts:
+        """Delete all records of a key range, in bounded memory however many there are."""
+        self.work.writing()
+        piece = self._deletions(lo, hi, Keys.of([]), progress)
+        self._add(piece)
+        return self._count(Counts(deleted=piece.entries if piece else 0))
+
+    def _deletions(self, lo: bytes, hi: bytes | None, kept: Keys, progress: Progress = unseen) -> Layer | None:
+        """Return what deletes the records of a key range but for some keys, ascending; None if there are none."""
+
+        def found() -> Iterator[Entries]:
+            for part in self.scan(lo, hi, columns=self.schema.stored_key_names):
+                gone = np.flatnonzero(~kept.match(part.keys(self.schema))[1])
+                yield part.take(gone)  # a copy: what is held of a leaf would hold all its columns
+                progress(len(part))
+
+        return self._piece(map(self._deletion, found()))
+
+    def _deletion(self, records: Entries) -> Entries:
+        """Return what deletes records of which the key columns are there."""
+        batch, keys = records.batch, records.keys(self.schema)
+        self.note(keys, records.seqs)
+        columns = [batch.column(f.name) if f.name in batch.schema.names else pa.nulls(len(keys), f.type) for f in self.schema.physical]
+        return Entries(pa.RecordBatch.from_arrays(columns, schema=self.schema.physical), op=DELETE, delta=-1, keys=keys)
 
     def _delete_one(self, key: bytes) -> Counts:
         old = self._get(key)
@@ -275,7 +303,7 @@ class StoreWork:
         self._draft(key, DELETE, -1, None, old.seq)
         return self._count(_DELETED)
 
-    def replace_range(self, lo: bytes, hi: bytes | None, table: pa.Table) -> Counts:
+    def replace_range(self, lo: bytes, hi: bytes | None, table: pa.Table, *, progress: Progress = unseen) -> Counts:
         """Make a key range hold exactly these records; a row outside it is refused with ``InvalidInput``."""
         self.work.writing()
         table = bulk.with_ids(self, "replace", table)
@@ -284,15 +312,10 @@ class StoreWork:
             outside = keys[0] if keys[0] < lo else keys[len(keys) - 1]
             if outside < lo or (hi is not None and outside >= hi):
                 raise InvalidInput(f"store {self.name!r}: key {self.told(outside)!r} lies outside the selection; nothing was replaced")
-        gone = []
-        for part in self.scan(lo, hi, columns=self.schema.stored_key_names):
-            old = part.keys(self.schema)
-            kept = keys.match(old)[1] if len(keys) else np.zeros(len(old), bool)
-            gone.append(old.take(np.flatnonzero(~kept)))
-        written = self.write("replace", table)  # first, for it may be refused
-        if any(map(len, gone)):
-            return self.delete(Keys.concatenated([part for part in gone if len(part)])) + written
-        return written
+        gone = self._deletions(lo, hi, keys)
+        written = self.write("replace", table, progress=progress)  # first, for it may be refused
+        self._add(gone)
+        return self._count(Counts(deleted=gone.entries if gone else 0)) + written
 
     def new_ids(self, n: int) -> pa.Array:
         """Return the next ``n`` ids of a store that is not unique: they keep the order of this transaction's records."""
@@ -385,22 +408,25 @@ class StoreWork:
                 if seq != self._draft_seq:
                     self._previous.setdefault(key, seq)
 
-    def _spill(self, parts: Iterator[Part]) -> None:
-        """Write changes ahead, over all drafts that there are."""
-        trees = self._written(parts)
-        if trees:
-            if self._tail.operations:
-                self._pack()
-            self._pieces += trees
-            self._stack = None
+    def _piece(self, changes: Iterator[Part]) -> Layer | None:
+        """Return changes in key order as a layer, written ahead if they are many or partly are already; None if there are none."""
+        held: list[Part] = []
+        size = 0
+        for part in changes:
+            held.append(part)
+            size += 0 if isinstance(part, Named) else part.nbytes + (0 if part._keys is None else part._keys.array.nbytes)
+            if isinstance(part, Named) or part.far is not None or size > self.work.room.spill_bytes:
+                return self._written(chain(held, changes))
+        parts = [part for part in held if isinstance(part, Entries) and len(part)]
+        return MemoryLayer(concatenated(parts), self.schema, self.base.seq, self._draft_seq) if parts else None
 
-    def _written(self, parts: Iterator[Part]) -> list[Tree]:
-        """Write a tree ahead and return it; none if there is nothing in it."""
+    def _written(self, parts: Iterator[Part]) -> Tree | None:
+        """Write changes ahead as a tree; None if there are none."""
         ref = self.work.room.write_tree(self.schema, parts)
         if ref is None:
-            return []
+            return None
         self.work.spilled.add(ref.blob)
-        return [Tree(ref, self.base.seq, self._draft_seq, self.schema, self.work.room.reader)]
+        return Tree(ref, self.base.seq, self._draft_seq, self.schema, self.work.room.reader)
 
     def _discard(self, blobs: set[str]) -> None:
         """Delete those of these blobs, written ahead, that no draft needs."""
@@ -408,12 +434,14 @@ class StoreWork:
         self.work.spilled -= useless
         self.work.room.discard(useless)
 
-    def _add(self, piece: Layer) -> None:
-        if self._tail.operations:
-            self._pack()
-        self._pieces.append(piece)
-        self._stack = None
-        self._bound()
+    def _add(self, piece: Layer | None) -> None:
+        """Lay a piece over all drafts that there are."""
+        if piece is not None:
+            if self._tail.operations:
+                self._pack()
+            self._pieces.append(piece)
+            self._stack = None
+            self._bound()
 
     def _pack(self) -> None:
         """Make a piece of the single operations."""
@@ -433,14 +461,13 @@ class StoreWork:
             newest -= 1
         many = len(self._pieces) - newest
         if many and (size > self.work.room.load_bytes or many > MOST_PIECES):
-            pieces, self._pieces = self._pieces[newest:], self._pieces[:newest]
-            try:
-                self._spill(
-                    Entries(p.batch, op=p.op, delta=p.delta, far=p.far, keys=p._keys) for p in map(loaded, merged(pieces, self.schema))
-                )
-            except BaseException:
-                self._pieces += pieces
-                raise
+            parts = (
+                Entries(p.batch, op=p.op, delta=p.delta, far=p.far, keys=p._keys)
+                for p in map(loaded, merged(self._pieces[newest:], self.schema))
+            )
+            tree = self._written(parts)
+            self._pieces[newest:] = [] if tree is None else [tree]
+            self._stack = None
 
     def _count(self, counts: Counts) -> Counts:
         told = counts if counts.rejected is None else replace(counts, rejected=None)

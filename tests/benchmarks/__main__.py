@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"workloads to run: {', '.join(WORKLOADS)} (all)")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the data (1,000,000)")
     parser.add_argument("--rounds", type=int, default=7, help="how often what takes long is run (7)")
+    parser.add_argument("--bytes", type=float, default=0, help="bytes of what is measured by bytes (1,000 for each row)")
     parser.add_argument(
         "--folder", type=Path, help="where the databases lie meanwhile; the file system is measured too (a temporary folder)"
     )
@@ -31,7 +32,7 @@ def main() -> None:
     for name in given.names or WORKLOADS:
         folder = Path(tempfile.mkdtemp(prefix="sopnb-benchmark-", dir=given.folder))
         try:
-            arena = Arena(folder / name, given.rows, given.rounds)
+            arena = Arena(folder / name, given.rows, given.rounds, int(given.bytes))
             found = WORKLOADS[name](arena)
             arena.close()
         finally:

@@ -20,11 +20,14 @@ UPSERTS = 10_000
 
 
 class Arena:
-    """A folder of its own, ``rows`` trades, and the contenders that hold them. ``rounds`` says how often to run what takes long."""
+    """A folder of its own, ``rows`` trades, and the contenders that hold them.
 
-    def __init__(self, folder: Path, rows: int, rounds: int = 7) -> None:
+    ``rounds`` says how often to run what takes long, ``nbytes`` how much a workload loads that is measured by bytes (0: by the rows).
+    """
+
+    def __init__(self, folder: Path, rows: int, rounds: int = 7, nbytes: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.rows, self.rounds = folder, rows, rounds
+        self.folder, self.rows, self.rounds, self.nbytes = folder, rows, rounds, nbytes
 
     @cached_property
     def table(self) -> pa.Table:

@@ -62,6 +62,39 @@ def grown(path: str, rows: str, piece: str) -> dict[str, Any]:
         return {"grown": memory()["most"] - before, "frame": frame_bytes, "seconds": time.perf_counter() - began}
 
 
+def large(path: str, nbytes: str) -> dict[str, Any]:
+    """Load so many bytes of wide rows from an iterable of frames; say how large this process was at most, how long it took, and what is
+    there."""
+    import sopnb
+    from tests.benchmarks.data import articles
+
+    made = [0.0, 0]
+
+    def frames() -> Any:
+        began = time.perf_counter()
+        for frame in articles(int(nbytes)):
+            made[0] += time.perf_counter() - began
+            made[1] += int(frame.memory_usage(deep=True).sum())
+            yield frame
+            began = time.perf_counter()
+
+    with sopnb.open(path, handle=sopnb.HandleSettings(progress=False)) as db:
+        began = time.perf_counter()
+        store = db.load("t", frames(), index="id")
+        seconds = time.perf_counter() - began - made[0]
+        return {"most": memory()["most"], "seconds": seconds, "rows": len(store), "bytes": store.info()["bytes"], "frames": made[1]}
+
+
+def emptied(path: str) -> dict[str, Any]:
+    """Delete all records of a store, and say by how much that made the process grow."""
+    import sopnb
+
+    with sopnb.open(path, handle=sopnb.HandleSettings(maintenance="off", progress=False)) as db:
+        before, rows = memory()["now"], len(db["t"])
+        assert db["t"][:].delete().deleted == rows
+        return {"grown": memory()["most"] - before}
+
+
 def walked(path: str) -> dict[str, Any]:
     """Read a whole store frame by frame, and say by how much that made the process grow, and what one frame takes."""
     import sopnb
@@ -87,7 +120,7 @@ def folded(path: str, rows: str) -> dict[str, Any]:
         return {"grown": memory()["most"] - before}
 
 
-TASKS = {each.__name__: each for each in (imported, opened, opened_sqlite, grown, walked, folded)}
+TASKS = {each.__name__: each for each in (imported, opened, opened_sqlite, grown, large, emptied, walked, folded)}
 
 if __name__ == "__main__":
     print(json.dumps(TASKS[sys.argv[1]](*sys.argv[2:])))

@@ -14,6 +14,8 @@ KEY = ("region", "symbol", "id")
 REGIONS = ("africa", "america", "asia", "europe", "middle east", "nordic", "oceania", "south")
 SYMBOLS = 2000
 FLIGHTS_KEY = ["time_hour", "carrier", "flight", "origin"]
+ARTICLE = 980
+"""Bytes of an article."""
 _DAY = 1_600_000_000_000_000
 SCHEMA = pa.schema(
     [
@@ -51,6 +53,21 @@ def pieces(rows: int, size: int = 250_000) -> Iterator[pd.DataFrame]:
     """Yield frames of trades with ids of their own, in random order each, as if they came one after another."""
     for first in range(0, rows, size):
         yield trades(min(size, rows - first), seed=first + 1, first=first).to_pandas()
+
+
+def articles(nbytes: int, size: int = 30_000) -> Iterator[pd.DataFrame]:
+    """Yield frames of wide rows with texts, about 1 kB each, whose keys are in no order at all, until there are so many bytes."""
+    for number in range(-(-nbytes // (ARTICLE * size))):
+        draw = np.random.default_rng(number)
+        rows = min(size, nbytes // ARTICLE - number * size)
+        words = pa.array(draw.integers(0, 10**12, 5000)).cast(pa.string())
+        texts = [
+            pc.binary_join_element_wise(*[words.take(pa.array(draw.integers(0, 5000, rows))) for _ in range(9)], " ") for _ in range(8)
+        ]
+        # a bijection of whole numbers of 64 bits, so that keys are distinct and random over all frames
+        ids = (np.arange(number * size, number * size + rows, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)).view(np.int64)
+        columns = {"id": ids, "score": draw.random(rows), **{f"text{i}": text.to_pandas() for i, text in enumerate(texts)}}
+        yield pd.DataFrame(columns)
 
 
 def in_order(table: pa.Table) -> pa.Table:

@@ -23,6 +23,7 @@ def memory(arena: Arena) -> list[Line]:
     handle = sopnb.HandleSettings()
     loaded, walked = child("grown", path, rows, piece), child("walked", path)
     folded = child("folded", path, piece)
+    emptied = child("emptied", path)
     most = handle.load_bytes + handle.cache_bytes + 2 * loaded["frame"]
     kept = handle.cache_bytes + 2 * walked["frame"]
     return [
@@ -35,6 +36,26 @@ def memory(arena: Arena) -> list[Line]:
         ),
         figure(f"memory taken by frames of all {rows:,} rows", walked["grown"] / MIB, "MiB", kept / MIB, "cache_bytes + two frames"),
         figure(f"memory taken by a fold into {rows:,} rows", folded["grown"] / MIB, "MiB", handle.cache_bytes / MIB, "cache_bytes"),
+        figure(
+            f"memory taken by deleting {rows:,} rows",
+            emptied["grown"] / MIB,
+            "MiB",
+            (handle.load_bytes + handle.cache_bytes) / MIB,
+            "load_bytes + cache_bytes",
+        ),
+    ]
+
+
+def large(arena: Arena) -> list[Line]:
+    """The largest size of a process that loads wide rows frame by frame, a kilobyte for each row of the arena or as many as asked."""
+    nbytes = arena.nbytes or 1000 * arena.rows
+    did = child("large", arena.folder / "large.sop", nbytes)
+    speed, what = nbytes / 1e6 / did["seconds"], f"{nbytes / 1e9:.3g} GB"
+    return [
+        figure(
+            f"resident at most, loading {what}", did["most"] / MIB, "MiB", 1024, f"{did['rows']:,} rows, {did['bytes'] / 1e9:.3g} GB stored"
+        ),
+        figure(f"speed of loading {what}", speed, "MB/s", note=f"{did['seconds']:.0f} s"),
     ]
 
 
@@ -92,4 +113,4 @@ def _descriptors() -> int:
     return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
 
 
-WORKLOADS = {"memory": memory, "touched": touched, "bounded": bounded}
+WORKLOADS = {"memory": memory, "large": large, "touched": touched, "bounded": bounded}

@@ -283,6 +283,81 @@ def test_a_replaced_range_holds_exactly_what_was_given(a: int, b: int, start: se
     cluster.verify()
 
 
+def test_deletions_go_ahead_to_a_blob_piece_by_piece_like_writes(make: Callable[..., Cluster], monkeypatch: Any) -> None:
+    """They were kept in memory, all keys and a row of nulls for each, however many there were."""
+    from sopnb.engine import storework
+
+    monkeypatch.setattr(storework, "DELETED", 10)
+    cluster = make(**TINY)
+    engine = cluster.open(load_bytes=2000)
+    create(engine)
+    commit(engine, {k: f"v{k}" for k in range(0, 200, 2)}, bulk=True)
+    before = contents(engine)
+    rest = {k: f"v{k}" for k in range(150, 200, 2)}
+    new = table(PLAIN, [(4, "v4"), (5, "new")])
+    for delete, counted, rows, left in (
+        (lambda store, progress: store.delete(keys(range(0, 150)), progress=progress), Counts(deleted=75, missing=75), 150, rest),
+        (lambda store, progress: store.delete_range(b"", key(150), progress=progress), Counts(deleted=75), 75, rest),
+        (
+            lambda store, progress: store.replace_range(b"", key(150), new, progress=progress),
+            Counts(inserted=1, unchanged=1, deleted=74),
+            2,
+            {4: "v4", 5: "new", **rest},
+        ),
+    ):
+        work = engine.begin()
+        told: list[int] = []
+        assert delete(work.store("s"), told.append) == counted
+        assert all(isinstance(layer, Tree) for layer in work.store("s").drafts() if layer.entries > 1)
+        assert sum(told) == rows
+        assert contents_of(work.store("s")) == left
+        work.rollback()
+        assert contents(engine) == before
+    work = engine.begin()
+    work.store("s").delete_range()
+    engine.commit(work)
+    assert contents(engine) == {}
+    assert stack_of(engine).rows == 0
+
+
+def test_a_deletion_interrupted_anywhere_leaves_the_database_as_it_was(make: Callable[..., Cluster], monkeypatch: Any) -> None:
+    from sopnb.engine import storework
+
+    monkeypatch.setattr(storework, "DELETED", 10)
+    cluster = make(**TINY)
+    engine = cluster.open(load_bytes=1000)
+    create(engine)
+    commit(engine, {k: f"v{k}" for k in range(100)}, bulk=True)
+    before, blobs = contents(engine), dict(cluster.blobs.names())
+    for delete in (
+        lambda store, progress: store.delete(keys(range(100)), progress=progress),
+        lambda s, progress: s.delete_range(progress=progress),
+    ):
+        interrupts = 0
+        while True:
+            left = interrupts
+
+            def interrupt(rows: int) -> None:
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise KeyboardInterrupt
+
+            work = engine.begin()
+            try:
+                delete(work.store("s"), interrupt)
+            except KeyboardInterrupt:
+                assert contents_of(work.store("s")) == before
+                work.rollback()
+                assert dict(cluster.blobs.names()) == blobs
+                interrupts += 1
+                continue
+            work.rollback()
+            break
+        assert interrupts >= 5
+    assert contents(engine) == before
+
+
 def test_a_range_that_is_refused_is_left_as_it_was(store: StoreWork) -> None:
     """The range was emptied before the records for it were looked at: who caught the error and committed lost the range."""
     with pytest.raises(DuplicateKey):

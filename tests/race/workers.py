@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 import sopnb
+from sopnb.access import loading
+from sopnb.engine import bulk
 from sopnb.errors import Conflict
 from tests.race.forkserver import Line
 
@@ -20,6 +25,7 @@ SETTINGS = sopnb.DatabaseSettings(
 """Settings under which a few hundred commits fold, roll the log, make checkpoints and collect."""
 ROWS = 200
 """Rows of a bulk write."""
+MILLION = 1_000_000
 
 
 def create(path: object) -> None:
@@ -60,6 +66,30 @@ def load(line: Line, path: str, me: int) -> None:
             line.say(n)
             if line.told():
                 return
+
+
+def load_million(line: Line, path: str, if_exists: str) -> None:
+    """Load a million rows, saying how many are done; commit when told, once all are written."""
+    done = 0
+
+    def tell(rows: int) -> None:
+        nonlocal done
+        done += rows
+        line.say(done)
+
+    bulk.CHUNK = 8192
+    loading.Progress.bar = lambda self, what, rows: nullcontext(tell)  # type: ignore[assignment, method-assign, return-value]
+    with sopnb.open(path, handle=sopnb.HandleSettings(load_bytes=8_000_000)) as db, db.transaction() as tx:
+        tx.load("old", million(), index="k", if_exists=if_exists)  # type: ignore[arg-type]
+        line.say("written")
+        line.hear()
+
+
+def million() -> Iterator[pa.Table]:
+    """Yield a million records in no order, among whose keys are those of the old ones."""
+    for start in range(0, MILLION, 50_000):
+        keys = np.arange(start, start + 50_000) * 7_368_787 % MILLION  # a number prime to it
+        yield pa.table({"k": keys, "v": keys + 1})
 
 
 def upsert(line: Line, path: str, me: int, span: int, times: int = 1_000_000) -> None:
