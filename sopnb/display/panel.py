@@ -1,29 +1,21 @@
-"""How databases, stores, selections and logs look: as HTML in a notebook, as fixed text elsewhere.
-
-An object says what is to be seen of it as a ``Panel``; ``html`` and ``text`` draw panels. Invariants: the same data gives the same
-characters (no path, time, byte size or address); drawing never raises; it reads the first few records by their positions, so a
-bounded number of leaves however large or unfolded the store is, and no value out of line. The HTML takes its colours from the page,
-light or dark, and has no effect on anything else there.
-"""
+"""What is to be seen of databases, stores and selections: a title, some facts, the first records."""
 
 from __future__ import annotations
 
-import html as escaping
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from sopnb.display.distribution import Distribution, distribution
+from sopnb.display.sample import SEQ, Passes, sampled, with_commits
+from sopnb.display.values import clean, told
 from sopnb.engine import far
 from sopnb.engine.entries import Entries
 from sopnb.engine.layers import Stack
 from sopnb.index import IndexSpecification
 from sopnb.schema import Schema, is_document
-from sopnb.values import UNITS, zone
 
 FIRST_ROWS = 5
 SEARCHED_ROWS = 4096
@@ -34,13 +26,7 @@ SEARCHED_STEP = 1024
 MOST_COLUMNS = 20
 MOST_LINES = 20
 """So many stores of a database are listed."""
-LONGEST_VALUE = 48
-TEXT_WIDTH = 100
 LARGE = "(large value)"
-SEQ = "_seq"
-
-Passes = Callable[[Any], Any]
-"""Takes a batch of physical columns and ``_seq``, returns the positions of the rows that a condition keeps, ascending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +49,7 @@ class Column:
 class Panel:
     """What is to be seen of an object: a title, some facts, and a table of texts, in which None is null.
 
-    ``note`` stands below the table.
+    ``note`` stands below the table. ``look`` makes what the columns are like, for those who draw it.
     """
 
     kind: str
@@ -72,6 +58,14 @@ class Panel:
     columns: tuple[Column, ...] = ()
     rows: tuple[tuple[str | None, ...], ...] = ()
     note: str = ""
+    look: Callable[[], tuple[Distribution | None, ...]] | None = None
+
+    def distributions(self) -> tuple[Distribution | None, ...]:
+        """Return what each column is like, as far as that can be said."""
+        try:
+            return (None,) * len(self.columns) if self.look is None else self.look()
+        except Exception:  # the records are shown without it
+            return (None,) * len(self.columns)
 
 
 class Shown(Protocol):
@@ -81,20 +75,11 @@ class Shown(Protocol):
         """Return what is to be seen."""
 
 
-def html(shown: Shown) -> str:
-    """Return an object as a piece of HTML."""
-    return _html(_panel_of(shown))
-
-
-def text(shown: Shown) -> str:
-    """Return an object as lines of text, at most 100 characters wide."""
-    return _text(_panel_of(shown))
-
-
-def _panel_of(shown: Shown) -> Panel:
+def panel_of(shown: Shown) -> Panel:
+    """Return what is to be seen of an object, whatever is broken."""
     try:
         return shown._panel()
-    except Exception as error:  # a representation never raises, whatever is broken
+    except Exception as error:
         return Panel(type(shown).__name__, facts=(_cannot(error),))
 
 
@@ -203,7 +188,15 @@ def _table(
     notes = [f"{more:,} more" if more else "", f"{len(names) - len(shown)} more columns" if len(names) > len(shown) else ""]
     if passes is not None:
         notes.insert(0, "the first that pass" if rows else "none of the first passes")
-    return Panel(kind, name, facts, tuple(_column(schema, n) for n in shown), tuple(rows), ", ".join(filter(None, notes)))
+
+    def look() -> tuple[Distribution | None, ...]:
+        sample = sampled(stack, schema, shown, lo=lo, hi=hi, passes=passes)
+        if sample.of <= FIRST_ROWS or sample.columns is None:
+            return (None,) * len(shown)
+        return tuple(distribution(sample, n, document=n in schema.documents) for n in shown)
+
+    columns_shown = tuple(_column(schema, n) for n in shown)
+    return Panel(kind, name, facts, columns_shown, tuple(rows), ", ".join(filter(None, notes)), look)
 
 
 def _column(schema: Schema, name: str) -> Column:
@@ -238,7 +231,7 @@ def _first(
             if left < 0:
                 break
             whole = parts if all(part.far is None for part in parts) else list(stack.slice(at, at + here))
-            parts = [part.take(passes(_with_commits(each))) for part, each in zip(parts, whole, strict=True)]
+            parts = [part.take(passes(with_commits(each))) for part, each in zip(parts, whole, strict=True)]
         for part in parts[:: -1 if reverse else 1]:
             order = range(len(part))[:: -1 if reverse else 1]
             rows += [_texts(part.slice(row, row + 1), schema, names) for row in order[: FIRST_ROWS - len(rows)]]
@@ -247,155 +240,10 @@ def _first(
     return rows, max(stop - start, 0) - len(rows) if passes is None else 0
 
 
-def _with_commits(part: Entries) -> Any:
-    return part.batch.append_column(SEQ, pa.array(part.seqs, pa.int64()))
-
-
 def _texts(one: Entries, schema: Schema, names: Sequence[str]) -> tuple[str | None, ...]:
     (row,) = schema.rows(one.batch)
     values = dict(zip(schema.physical.names, row, strict=True)) | {SEQ: int(one.seqs[0])}
     if one.far is not None and one.far[0].is_valid:
         values |= {schema.physical.names[place[0]]: LARGE for place in far.decode(one.far[0].as_py())}
     kinds = {field.name: field.type for field in schema.physical}
-    return tuple(None if values[name] is None else _told(values[name], kinds.get(name, pa.int64())) for name in names)
-
-
-# -- values as text -----------------------------------------------------------------------------------------------------------
-
-
-def clean(value: str, longest: int = LONGEST_VALUE) -> str:
-    """Return text on one line, what does not print escaped, cut where it is too long.
-
-    >>> clean("a" + chr(10) + "b")
-    'a\\\\nb'
-    """
-    cut = value[: longest + 1]
-    shown = cut if cut.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
-    return shown if len(value) <= longest and len(shown) <= 2 * longest else shown[: longest - 1] + "…"
-
-
-def _told(value: Any, kind: Any) -> str:
-    """Return a storage value of a column of this type as text; a time beyond what a calendar can say as its number."""
-    t = pa.types
-    try:
-        if t.is_timestamp(kind):
-            return _moment(value, kind.unit, kind.tz)
-        if t.is_time(kind):
-            return _moment(value, kind.unit).partition(" ")[2]
-        if t.is_date(kind):
-            days = value if t.is_date32(kind) else value // 86_400_000
-            return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
-        if t.is_duration(kind):
-            return str(timedelta(microseconds=value * 1_000_000 // UNITS[kind.unit]))
-    except (OverflowError, ValueError):
-        return str(value)
-    return _plain(value)
-
-
-def _moment(n: int, unit: str, tz: str | None = None) -> str:
-    seconds, rest = divmod(n, UNITS[unit])
-    there = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
-    if tz is not None:
-        there = there.astimezone(zone(tz))
-    fraction = f".{rest + UNITS[unit]}".replace(".1", ".", 1).rstrip("0") if rest else ""
-    return there.replace(tzinfo=None).isoformat(" ", "seconds") + fraction
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, bytes | memoryview):
-        return clean(repr(bytes(value[: LONGEST_VALUE + 1])))
-    if isinstance(value, float):
-        short = repr(value)
-        return short if len(short) <= 12 else f"{value:.6g}"
-    if isinstance(value, bool | int | Decimal):
-        return str(value)
-    return clean(json.dumps(value, ensure_ascii=False, default=lambda other: str(other)[:LONGEST_VALUE]))
-
-
-# -- text ---------------------------------------------------------------------------------------------------------------------
-
-
-def _text(panel: Panel) -> str:
-    head = f"{panel.kind} {panel.name!r}" if panel.name else panel.kind
-    lines = [f"{head}: {'; '.join(panel.facts)}" if panel.facts else head]
-    if panel.columns and panel.rows:
-        lines += _grid(panel)
-    if panel.note:
-        lines.append(f"  … {panel.note}")
-    return "\n".join(lines)
-
-
-def _grid(panel: Panel) -> list[str]:
-    heads = [f"{column.name} {column.arrow}".rstrip() for column in panel.columns]
-    cells = [["null" if cell is None else cell for cell in row] for row in panel.rows]
-    table = [heads, *cells]
-    widths = [max(len(line[i]) for line in table) for i in range(len(heads))]
-    fits, width = 0, 0
-    while fits < len(heads) and width + 2 + widths[fits] <= TEXT_WIDTH - (0 if fits == len(heads) - 1 else 3):
-        width += 2 + widths[fits]
-        fits += 1
-    fits = max(fits, 1)
-    more = "  …" if fits < len(heads) else ""
-    lines = []
-    for line in table:
-        placed = [
-            cell.rjust(w) if column.right else cell.ljust(w) for cell, w, column in zip(line, widths[:fits], panel.columns, strict=False)
-        ]
-        lines.append(("  " + "  ".join(placed) + more).rstrip())
-    return lines
-
-
-# -- HTML ---------------------------------------------------------------------------------------------------------------------
-
-_LINE = "1px solid;border-{}-color:color-mix(in srgb,currentColor 35%,transparent)"
-_DIM = "opacity:.62"
-_CELL = "padding:3px 10px;white-space:nowrap;vertical-align:top;text-align:"
-
-
-def _html(panel: Panel) -> str:
-    """Return a panel as HTML. Styles are attributes: notebooks that are not trusted yet take style sheets away, and these cannot leak."""
-    esc = escaping.escape
-    title = esc(clean(panel.name, 2 * LONGEST_VALUE)) if panel.name else panel.kind
-    kind = [_span(_DIM, panel.kind.lower())] if panel.name else []
-    facts = f" {_span(_DIM, '·')} ".join([*kind, *map(esc, panel.facts)])
-    parts = [
-        '<div style="font-size:13px;line-height:1.5">',
-        f'<div style="margin-bottom:4px"><b style="font-size:14px">{title}</b> {facts}</div>',
-    ]
-    if panel.columns and panel.rows:
-        last = max(column.key for column in panel.columns)
-        heads = "".join(_head(column, last) for column in panel.columns)
-        table = "border-collapse:collapse;margin:0;color:inherit;font-size:12px;font-variant-numeric:tabular-nums"
-        parts.append(f'<div style="overflow-x:auto"><table style="{table}"><thead><tr>{heads}</tr></thead><tbody>')
-        parts += ["<tr>" + "".join(map(_cell, row, panel.columns, [last] * len(row))) + "</tr>" for row in panel.rows]
-        parts.append("</tbody></table></div>")
-    if panel.note:
-        parts.append(f'<div style="margin-top:4px;font-size:12px;{_DIM}">… {esc(panel.note)}</div>')
-    return "\n".join([*parts, "</div>"])
-
-
-def _span(style: str, text: str) -> str:
-    return f'<span style="{style}">{text}</span>'
-
-
-def _style(column: Column, last: int) -> str:
-    """Return the style of a cell; a line stands after the last column of the key."""
-    line = f";border-right:{_LINE.format('right')}" if column.key and column.key == last else ""
-    return _CELL + ("right" if column.right else "left") + line
-
-
-def _head(column: Column, last: int) -> str:
-    esc = escaping.escape
-    weight = "font-weight:bold" if column.key else "font-weight:500"
-    told = f' title="key field {column.key}, {"descending" if column.descending else "ascending"}"' if column.key else ""
-    arrow = f"\N{NO-BREAK SPACE}{column.arrow}" if column.key else ""
-    kind = f'<br><small style="font-weight:normal;{_DIM}">{esc(column.kind)}</small>' if column.kind else ""
-    style = f"{_style(column, last)};{weight};border-bottom:{_LINE.format('bottom')}"
-    return f'<th style="{style}"{told}>{esc(column.name)}{arrow}{kind}</th>'
-
-
-def _cell(cell: str | None, column: Column, last: int) -> str:
-    shown = _span("font-style:italic;opacity:.5", "null") if cell is None else escaping.escape(cell)
-    return f'<td style="{_style(column, last)}">{shown}</td>'
+    return tuple(None if values[name] is None else told(values[name], kinds.get(name, pa.int64())) for name in names)

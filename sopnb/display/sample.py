@@ -1,0 +1,106 @@
+"""Some records of a key range, spread evenly over it, as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sopnb.engine import far
+from sopnb.engine.entries import Entries
+from sopnb.engine.layers import Stack
+from sopnb.engine.merge import loaded, merged
+from sopnb.schema import Schema
+
+PLACES = 60
+"""A sample is taken at up to so many places, ..."""
+PLACE_ROWS = 160
+"""... of up to so many rows at each, ..."""
+BYTES = 4 * 1024 * 1024
+"""... until it takes about this much."""
+DEAD = 20_000
+"""It ends where so many deletions were met that no fold has taken away yet."""
+_GOLDEN = 0.618034
+SEQ = "_seq"
+Passes = Callable[[Any], Any]
+"""Takes a batch of physical columns and ``_seq``, returns the positions of the rows that a condition keeps, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Columns in physical types, of ``rows`` rows that were looked at out of ``of``; under a condition only those that pass.
+
+    ``large`` counts by column the values out of line, which stand as null here.
+    """
+
+    columns: Any
+    rows: int
+    of: int
+    large: dict[str, int]
+
+
+def sampled(
+    stack: Stack, schema: Schema, names: Sequence[str], *, lo: bytes = b"", hi: bytes | None = None, passes: Passes | None = None
+) -> Sample:
+    """Return a sample of a key range, or all of a small one. It reads a bounded number of leaves, and no value out of line."""
+    bare = Stack(stack.layers, schema, None, stack)
+    first = bare.rank(lo)
+    of = max(bare.rank(hi) - first, 0)
+    physical = [name for name in names if name != SEQ]
+    wanted = None if passes is not None or not physical else tuple(dict.fromkeys((*physical, *schema.stored_key_names)))
+    tables, rows = [], 0
+    large: dict[str, int] = {}
+    for part in _parts(bare, schema, first, of, wanted):
+        rows += len(part)
+        if passes is not None:
+            if part.far is not None:  # what the condition asks may be out of line
+                continue
+            part = part.take(passes(with_commits(part)))
+        for column in () if part.far is None else _large(part):
+            name = schema.physical.names[column]
+            large[name] = large.get(name, 0) + 1
+        tables.append(pa.Table.from_batches([with_commits(part)]).select(list(names)))
+    return Sample(pa.concat_tables(tables) if tables else None, rows, of, large)
+
+
+def _parts(bare: Stack, schema: Schema, first: int, of: int, columns: Sequence[str] | None) -> Iterator[Entries]:
+    """Yield the records at some positions, the same ones however they are spread over layers.
+
+    One place comes after another so that those until any of them are spread evenly.
+    """
+    places = min(-(-of // PLACE_ROWS), PLACES)
+    size = min(-(-of // max(places, 1)), PLACE_ROWS)
+    nbytes = dead = 0
+    for place in sorted(range(places), key=lambda place: place * _GOLDEN % 1):
+        at = place * of // places if places * size >= of else place * (of - size) // (places - 1)
+        stop = (place + 1) * of // places if places * size >= of else at + size
+        lo, _ = bare.near(first + at)
+        skip, left = first + at - bare.rank(lo), stop - at
+        for part in merged(bare.layers, schema, lo, columns=columns):
+            changes = loaded(part, columns)
+            entries = changes.live()
+            dead += len(changes) - len(entries)
+            taken = entries.slice(min(skip, len(entries)), min(skip + left, len(entries)))
+            skip = max(skip - len(entries), 0)
+            if len(taken):
+                yield taken
+                left -= len(taken)
+                nbytes += taken.nbytes
+            if not left or dead > DEAD:
+                break
+        if nbytes > BYTES or dead > DEAD:
+            return
+
+
+def _large(part: Entries) -> Iterator[int]:
+    """Yield the column of each value out of line."""
+    for cell in part.far.drop_null().to_pylist():
+        yield from (place[0] for place in far.decode(cell))
+
+
+def with_commits(part: Entries) -> Any:
+    """Return the batch of some entries with the column ``_seq``."""
+    return part.batch.append_column(SEQ, pa.array(np.asarray(part.seqs), pa.int64()))
