@@ -279,9 +279,7 @@ class Selection:
         def change(store: StoreWork) -> Counts:
             reading = self._checked(store)
             if self._scan.filter is None:
-                return store.replace_range(
-                    self._scan.keys.lo, self._scan.keys.hi, self._scan.table(reading, [], self._schema.physical.names)
-                )
+                return store.delete_range(self._scan.keys.lo, self._scan.keys.hi)
             counts = Counts()
             for records in self._scan.tables(reading, self._schema.stored_key_names, self._access.engine.spill_bytes):
                 counts += store.delete(self._schema.keys(records))
