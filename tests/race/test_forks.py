@@ -125,6 +125,26 @@ def test_a_child_forked_within_a_turn_is_not_in_it(engine: Engine) -> None:
     assert child.said() == "returned 2"
 
 
+def test_leaving_the_turn_of_the_parent_means_nothing_in_the_child(engine: Engine) -> None:
+    """The child unwinds the frame in which it was forked, and lets go of no turn: not the parent's, and not one of its own."""
+    turn = engine.backend.registry.turn(5)
+    turn.__enter__()
+
+    def body() -> int:
+        turn.__exit__(None, None, None)
+        with engine.backend.registry.turn(5):
+            turn.__exit__(None, None, None)
+            engine.backend.registry.append([], engine.backend.registry.head().seq)  # still within the own one
+        return commit(engine, {1: "child"})
+
+    try:
+        child = Child(body)
+        assert not select.select([child._read], [], [], 0.2)[0]
+    finally:
+        turn.__exit__(None, None, None)
+    assert child.said() == "returned 2"
+
+
 def test_a_killed_holder_with_a_living_child_keeps_nobody_out(engine: Engine, tmp_path: Path) -> None:
     ready, tell = os.pipe()
     stay, leave = os.pipe()
