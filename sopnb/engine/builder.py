@@ -35,6 +35,8 @@ MARK = struct.Struct("<8s16sQQQQ")
 ALIGNMENT = 64
 GATHERED = 16
 """Leaves are cut from about this many leaves' worth of entries at a time."""
+LEAF_VALUES = 8 * 1024 * 1024
+"""Values out of line of one leaf take about this many bytes, or one row does."""
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -145,6 +147,9 @@ class _Builder:
         self._pending, self._pending_bytes = [], 0
         each = max(entries.nbytes // len(entries), 1)
         rows = max(1, min(self._settings.leaf_bytes // each, self._settings.leaf_rows))
+        if entries.far is not None:  # who reads a leaf reads its values
+            values = sum(size for _, size in bytes_by_blob(entries.far))
+            rows = max(1, min(rows, len(entries) * LEAF_VALUES // max(values, LEAF_VALUES)))
         starts = list(range(0, len(entries), rows))
         if final and len(starts) > 1 and len(entries) - starts[-1] < rows // 2:
             starts[-1] = starts[-2] + (len(entries) - starts[-2]) // 2

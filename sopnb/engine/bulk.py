@@ -126,7 +126,8 @@ class BulkWriter:
         the one before if it differs.
         """
         whole = len(columns) == len(self._schema.physical)
-        for part in _ahead(interleaved(trees, self._schema, size)):
+        spans = [layer.span for layer in self._stack.layers]
+        for part in _ahead(interleaved(trees, self._schema, self._store.work.room.reader.far, size, spans)):
             if isinstance(part, Rows):
                 yield from self._each_once(_table(part.entries, columns), part.repeats)
             elif whole and self._kind != "update" and not self._stack.reaches(part.first, part.stop or b""):

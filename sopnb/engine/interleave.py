@@ -1,7 +1,8 @@
 """Sorted trees read as one, in memory bounded by a few leaves of each: how more rows than fit into memory are put in order.
 
 Unlike ``merge``, nothing is laid over anything: rows of equal keys come side by side, those of the earlier tree first, and whoever asked
-decides between them. A leaf between whose rows no other tree has any is handed on as it is, not even read.
+decides between them. Leaves between which no other tree has any rows are handed on as they are, not even read, and values out of line
+stay where they are: but only those of trees of which most is kept in this way, for the rest of the blob is wasted then.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sopnb.engine.entries import Entries, concatenated
+from sopnb.engine.far import FarReader
 from sopnb.engine.layer import Piece
 from sopnb.engine.tree import Tree
 from sopnb.index import arrange
@@ -25,12 +27,17 @@ class Rows:
     repeats: Any
 
 
-def interleaved(trees: Sequence[Tree], schema: Schema, size: int) -> Iterator[Piece | Rows]:
+def interleaved(
+    trees: Sequence[Tree], schema: Schema, far: FarReader, size: int, spans: Sequence[tuple[bytes, bytes]] = ()
+) -> Iterator[Piece | Rows]:
     """Yield all rows of the trees, ascending, about ``size`` bytes at a time; a key's rows are never apart.
 
-    A leaf that comes as a ``Piece`` has a ``stop``.
+    A leaf that comes as a ``Piece`` has a ``stop``. No leaf of a tree does that lies mostly within ``spans``, pairs of keys.
     """
-    streams = [_Stream(tree, schema) for tree in trees]
+    streams = []
+    for tree in trees:
+        around = [*spans, *(other.span for other in trees if other is not tree)]
+        streams.append(_Stream(tree, schema, far=None if _is_mostly_values(tree) else far, apart=_lies_apart(tree, around)))
     while streams := [stream for stream in streams if stream.more]:
         lowest, *others = sorted(streams, key=lambda stream: stream.first)
         leaf = lowest.leaf(before=others[0].first if others else None)
@@ -50,10 +57,28 @@ def _in_order(parts: list[Entries], schema: Schema) -> Rows:
     return Rows(rows if order is None else rows.take(order), repeats)
 
 
-class _Stream:
-    """The rows of one tree that were not handed on yet."""
+def _lies_apart(tree: Tree, spans: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Say whether most rows of a tree lie in none of these spans."""
+    shared, done = 0, b""
+    for first, last in sorted(spans):
+        lo, hi = max(first, done), last + b"\0"
+        if lo < hi:
+            shared += tree.before(hi) - tree.before(lo)
+            done = hi
+    return 2 * shared <= tree.entries
 
-    def __init__(self, tree: Tree, schema: Schema) -> None:
+
+def _is_mostly_values(tree: Tree) -> bool:
+    """Say whether most bytes of a tree are values out of line."""
+    values = sum(size for branch, i, _ in tree.children() for _, size in branch.child(i).values)
+    return 2 * values >= tree.ref.size
+
+
+class _Stream:
+    """The rows of one tree that were not handed on yet, their values put in place by ``far`` if there is one."""
+
+    def __init__(self, tree: Tree, schema: Schema, *, far: FarReader | None, apart: bool) -> None:
+        self._far, self._apart = far, apart
         self._pieces, self._end, self._schema = tree.pieces(b"", None), tree.ref.last + b"\0", schema
         self._next = next(self._pieces, None)
         self._held: list[Entries] = []
@@ -75,7 +100,7 @@ class _Stream:
 
     def leaf(self, before: bytes | None) -> Piece | None:
         """Return the next leaf unread, if all of it lies before that key, and go on."""
-        if self._held or self._next is None:
+        if self._held or self._next is None or not self._apart:
             return None
         leaf, stop = self._next, self._next.stop or self._end
         if before is not None and stop > before:
@@ -87,7 +112,8 @@ class _Stream:
         """Hold about so many bytes, at least some."""
         held = sum(part.nbytes for part in self._held)
         while self._next is not None and (not self._held or held < size):
-            self._held.append(self._next.load())
+            entries = self._next.load()
+            self._held.append(entries if self._far is None else self._far.resolved(entries, self._schema))
             held += self._held[-1].nbytes
             self._next = next(self._pieces, None)
 

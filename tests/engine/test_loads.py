@@ -161,6 +161,26 @@ def test_a_load_in_key_order_is_committed_as_it_was_written_ahead(make: Callable
     assert contents(engine) == {**dict.fromkeys(range(250), "v"), **dict.fromkeys(range(250, 450), "w")}
 
 
+def test_what_was_written_ahead_is_kept_only_where_most_of_it_is_needed(make: Callable[..., Cluster]) -> None:
+    """One leaf, or one value out of line, would keep a blob of which the rest is written again elsewhere."""
+    few, many = ({k: "v" * 400 if k % modulus == 0 else "v" for k in range(300)} for modulus in (50, 1))
+    apart, mixed, overlapping = (range(50),), (range(0, 100, 2), range(1, 100, 2), range(200, 300)), (range(60, 200), range(90, 190, 2))
+    for values in (few, many, dict.fromkeys(range(300), "v")):
+        cluster = make(**TINY)
+        engine = cluster.open(load_bytes=8)
+        create(engine)
+        for ranges in (apart, mixed, overlapping):
+            work = engine.begin()
+            text = "w" if ranges is mixed else "v"
+            tables = [table(PLAIN, [(k, values[k].replace("v", text)) for k in part]) for part in ranges]
+            work.store("s").load("upsert", tables)
+            before = engine.state().live.keys()
+            engine.commit(work)
+            needed, blobs = store_of(engine).blobs, dict(cluster.blobs.names())
+            assert all(blobs[blob] <= 2.5 * size + 500 for blob, size in needed.items() if blob not in before), (needed, blobs)
+        assert len(contents(engine)) == 300
+
+
 def test_a_load_is_one_write_over_those_before_it(make: Callable[..., Cluster]) -> None:
     engine = make(**TINY).open(load_bytes=8)
     create(engine)
