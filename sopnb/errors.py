@@ -127,9 +127,9 @@ class NotFound(SopError, KeyError):
 class KeyNotFound(NotFound):
     """No record has this key."""
 
-    def __init__(self, store: str, key: object) -> None:
+    def __init__(self, store: str, key: object, *, remedy: str = "") -> None:
         self.store, self.key = store, key
-        super().__init__(f"store {store!r} has no record with key {key!r}")
+        super().__init__(f"store {store!r} has no record with key {key!r}{remedy and '; '}{remedy}")
 
 
 class StoreNotFound(NotFound):

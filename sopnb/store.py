@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from io import BufferedIOBase, BufferedReader, TextIOWrapper
 from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
@@ -16,6 +17,7 @@ from sopnb.access.keyrange import Closed
 from sopnb.access.reading import Reading, commit_of
 from sopnb.access.record import Record
 from sopnb.access.scan import Scan
+from sopnb.access.valuefile import ValueMode, open_value
 from sopnb.access.ways import Access
 from sopnb.cursor import Cursor
 from sopnb.engine.bulk import Kind, OnError
@@ -162,6 +164,37 @@ class Store:
         if seq and schema.flat:  # nobody can change it, so it may be handed out again
             entry.record = record
         return record
+
+    @overload
+    def open_value(self, key: Any, column: str, mode: Literal["rb"] = "rb", *, message: str = "") -> BufferedReader: ...
+    @overload
+    def open_value(self, key: Any, column: str, mode: Literal["wb"], *, message: str = "") -> BufferedIOBase: ...
+    @overload
+    def open_value(self, key: Any, column: str, mode: Literal["r", "w"], *, message: str = "") -> TextIOWrapper: ...
+    def open_value(self, key: Any, column: str, mode: ValueMode = "rb", *, message: str = "") -> Any:
+        """Open the value of one column of text or bytes as a file, however large it is.
+
+        "rb" reads bytes (of a text: its UTF-8), "r" text: piece by piece of at most 1 MiB, each checked, all of one state until the file
+        or the database is closed. "wb" and "w" write a new value of a record that is there: at most a few pieces of it are in memory, and
+        ``close``, or the end of ``with``, is a durable commit of its own that changes this column alone; in a transaction it is committed
+        with that. An exception within ``with`` leaves the value as it was, and so does a file that is never closed.
+
+        Raises ``KeyNotFound``, ``SchemaMismatch`` for a column of another kind, ``InvalidInput`` for a null or a part of the key; reading,
+        ``Corruption``; writing and closing, what any write raises.
+
+        >>> import sopnb
+        >>> db = sopnb.open(":memory:")
+        >>> scans = db.create("scans", schema={"page": "int64", "image": "binary"}, index="page")
+        >>> scans.insert({"page": 1}).inserted
+        1
+        >>> with scans.open_value(1, "image", "wb") as file:
+        ...     for _ in range(3_000_000 // 10):
+        ...         size = file.write(b"0123456789")
+        >>> with scans.open_value(1, "image") as file:
+        ...     file.seek(2_999_995), file.read()
+        (2999995, b'56789')
+        """
+        return open_value(self._access, self._key(self._access.peek().schema, key), column, mode, message)
 
     # -- many records ---------------------------------------------------------------------------------------------------------
 

@@ -1,42 +1,35 @@
 """Writing a tree: sorted entries in, one blob of leaves and branches out, in memory bounded by a few leaves.
 
-A blob is ``[mark] [leaves, values out of line and branches as they are filled ...] [root] [mark]``; every extent begins at a multiple
-of 64 bytes. The mark at the end repeats where the root is, so a blob can be read without the record that names it.
+Leaves, values out of line and branches follow each other as they are filled, the root comes last. ``blob`` says how they lie.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-from xxhash import xxh3_64_intdigest
 
 from sopnb.engine import branch as branches
 from sopnb.engine import leaf as leaves
-from sopnb.engine.branch import Child, Extent
+from sopnb.engine.blob import BlobBytes
+from sopnb.engine.branch import Child
 from sopnb.engine.entries import Entries, concatenated
-from sopnb.engine.far import FarWriter, bytes_by_blob, far_columns
+from sopnb.engine.far import FarWriter, bytes_by_blob, far_columns, row_bytes
 from sopnb.engine.statistics import statistics
-from sopnb.engine.tree import TreeRef, seed
+from sopnb.engine.tree import TreeRef
 from sopnb.errors import InternalError
 from sopnb.protocols import Blobs
 from sopnb.schema import Schema
 from sopnb.settings import DatabaseSettings
 
-MAGIC = b"SOPBLOB1"
-MARK = struct.Struct("<8s16sQQQQ")
-"""Magic, database, then offset, length and checksum of the root (0 at the beginning of the blob), and a checksum of the mark."""
-ALIGNMENT = 64
 GATHERED = 16
 """Leaves are cut from about this many leaves' worth of entries at a time."""
 LEAF_VALUES = 8 * 1024 * 1024
-"""Values out of line of one leaf take about this many bytes, or one row does."""
+"""Values out of line of one leaf take at most this many bytes, or those of one row do."""
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -67,10 +60,8 @@ def write_tree(
 
 class _Builder:
     def __init__(self, name: str, schema: Schema, settings: DatabaseSettings, uuid: bytes) -> None:
-        self._name, self._schema, self._settings, self._uuid = name, schema, settings, uuid
-        self._seed = seed(uuid, name)
-        self._at = 0
-        self._out: list[Any] = []
+        self._name, self._schema, self._settings = name, schema, settings
+        self._out = BlobBytes(name, uuid)
         self._levels: list[list[Child]] = [[]]
         self._sizes: list[int] = [0]
         self._pending: list[Entries] = []
@@ -79,13 +70,12 @@ class _Builder:
         self._live: dict[str, int] = {}
         self._last = b""
         self._top: Child | None = None
-        self._far = FarWriter(schema, settings.value_bytes, self._write_value)
+        self._far = FarWriter(schema, settings.value_bytes, self._out.emit)
 
     # -- the blob -------------------------------------------------------------------------------------------------------------
 
     def chunks(self, parts: Iterator[Part]) -> Iterator[bytes]:
         """Yield the bytes of the blob."""
-        self._emit(MARK.pack(MAGIC, self._uuid, 0, 0, 0, 0))
         held: Named | None = None  # the last part is never named but loaded, so that the tree knows its last key
         for part in parts:
             if held is not None:
@@ -94,12 +84,12 @@ class _Builder:
             held = part if isinstance(part, Named) else None
             if isinstance(part, Entries):
                 self._take(part)
-            yield from self._flushed()
+            yield from self._out.flushed()
         if held is not None:
             self._take(held.load())
         self._settle()
         self._finish()
-        yield from self._flushed()
+        yield from self._out.flushed()
 
     def ref(self) -> TreeRef:
         """Return the name of the tree, after all chunks were taken."""
@@ -108,25 +98,6 @@ class _Builder:
         top = self._top
         live = sorted(self._live.items())
         return TreeRef(*top.extent, top.entries, top.delta, top.key, self._last, self._leaf_count, live)
-
-    def _flushed(self) -> Iterator[bytes]:
-        """Yield what was emitted since, as one piece."""
-        if self._out:
-            yield b"".join(self._out)
-            self._out = []
-
-    def _emit(self, data: Any) -> Extent:
-        """Append bytes at the next multiple of the alignment."""
-        gap = -self._at % ALIGNMENT
-        if gap:
-            self._out.append(bytes(gap))
-        extent = Extent(self._name, self._at + gap, len(data), int(xxh3_64_intdigest(data, self._seed)))
-        self._out.append(data)
-        self._at += gap + len(data)
-        return extent
-
-    def _write_value(self, value: bytes) -> Extent:
-        return self._emit(value)
 
     # -- leaves ---------------------------------------------------------------------------------------------------------------
 
@@ -147,13 +118,8 @@ class _Builder:
         self._pending, self._pending_bytes = [], 0
         each = max(entries.nbytes // len(entries), 1)
         rows = max(1, min(self._settings.leaf_bytes // each, self._settings.leaf_rows))
-        if entries.far is not None:  # who reads a leaf reads its values
-            values = sum(size for _, size in bytes_by_blob(entries.far))
-            rows = max(1, min(rows, len(entries) * LEAF_VALUES // max(values, LEAF_VALUES)))
-        starts = list(range(0, len(entries), rows))
-        if final and len(starts) > 1 and len(entries) - starts[-1] < rows // 2:
-            starts[-1] = starts[-2] + (len(entries) - starts[-2]) // 2
-        elif not final and len(entries) - starts[-1] < rows:
+        starts = _starts(entries, rows, even=final)
+        if not final and len(entries) - starts[-1] < rows:
             kept = entries.slice(starts.pop(), len(entries))
             self._pending, self._pending_bytes = [kept], kept.nbytes
             entries = entries.slice(0, len(entries) - len(kept))
@@ -167,7 +133,7 @@ class _Builder:
         for i, start in enumerate(starts):
             part = entries.slice(start, starts[i + 1] if i + 1 < len(starts) else len(entries))
             shape = leaves.shape(part)
-            extent = self._emit(leaves.encode(part, shape, self._schema))
+            extent = self._out.emit(leaves.encode(part, shape, self._schema))
             values = bytes_by_blob(part.far) if shape.far else ()
             for column in far_columns(part.far) if shape.far else ():
                 stats[i][column] = None
@@ -199,7 +165,7 @@ class _Builder:
     def _close(self, level: int) -> None:
         """Write the branch that is being filled on this level, and name it on the next."""
         children, self._levels[level], self._sizes[level] = self._levels[level], [], 0
-        extent = self._emit(branches.encode(level, children))
+        extent = self._out.emit(branches.encode(level, children))
         self._need(self._name, extent.length)
         entries, delta = sum(c.entries for c in children), sum(c.delta for c in children)
         self._add_child(level + 1, Child(children[0].key, extent, entries, delta))
@@ -216,5 +182,21 @@ class _Builder:
         self._top = top = self._levels[level][0]
         if top.entries != self._entries:
             raise InternalError("the root of a tree does not count what was written", written=self._entries, counted=top.entries)
-        mark = MARK.pack(MAGIC, self._uuid, *top.extent[1:], 0)[:-8]
-        self._emit(mark + struct.pack("<Q", xxh3_64_intdigest(mark, self._seed)))
+        self._out.end(top.extent)
+
+
+def _starts(entries: Entries, rows: int, *, even: bool) -> list[int]:
+    """Return where leaves begin of at most so many rows and, for who reads a leaf reads its values, so many bytes out of line."""
+    sizes = [] if entries.far is None else row_bytes(entries.far)
+    if sum(sizes) <= LEAF_VALUES:
+        starts = list(range(0, len(entries), rows))
+        if even and len(starts) > 1 and len(entries) - starts[-1] < rows // 2:
+            starts[-1] = starts[-2] + (len(entries) - starts[-2]) // 2
+        return starts
+    starts, held = [0], 0
+    for row, size in enumerate(sizes):
+        if row - starts[-1] == rows or (held and held + size > LEAF_VALUES):
+            starts.append(row)
+            held = 0
+        held += size
+    return starts

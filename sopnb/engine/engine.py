@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sopnb.engine import checkpoint, forks, record
+from sopnb.engine.blob import write_values
+from sopnb.engine.branch import Extent
 from sopnb.engine.builder import Part, write_tree
 from sopnb.engine.cache import Cache
 from sopnb.engine.check import Report, check_database
@@ -395,10 +397,17 @@ class Engine:
 
     def write_tree(self, schema: Schema, parts: Iterable[Part]) -> TreeRef | None:
         """Write parts as a tree of this engine's own; it exists once a commit names it."""
+        blobs, uuid = self.backend.blobs, self.backend.registry.uuid
+        return write_tree(blobs, self._blob_name(), schema, self.settings, parts, uuid=uuid)
+
+    def write_values(self, pieces: Iterable[bytes]) -> list[Extent]:
+        """Write pieces of values to a blob of this engine's own; it exists once a commit names it."""
+        return write_values(self.backend.blobs, self._blob_name(), pieces, uuid=self.backend.registry.uuid)
+
+    def _blob_name(self) -> str:
         with self._mutex:
             self._blob += 1
-            name = f"{self.backend.pins.owner}-{self._blob:06x}"
-        return write_tree(self.backend.blobs, name, schema, self.settings, parts, uuid=self.backend.registry.uuid)
+            return f"{self.backend.pins.owner}-{self._blob:06x}"
 
     def discard(self, blobs: Iterable[str]) -> None:
         """Delete blobs of this engine's own that no commit will name; those that cannot be deleted now, with the next ones."""

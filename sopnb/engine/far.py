@@ -1,12 +1,13 @@
 """Values out of line: those larger than a setting lie in the blob beside the leaves, and the leaf says where.
 
 The hidden column ``_far`` holds for such a row a msgpack list of ``[column, blob, offset, length, checksum]``; the column itself is
-null there. A row keeps pointing to the blob that its value was first written to, however often it is folded.
+null there. A value lies in pieces of at most 1 MiB, in the order of its entries in the list, so that it can be read and checked piece by
+piece. A row keeps pointing to the blob that its value was first written to, however often it is folded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +19,8 @@ from sopnb.engine.entries import Entries
 from sopnb.schema import Schema
 
 Far = list[tuple[int, str, int, int, int]]
+PIECE = 1024 * 1024
+"""Bytes of a piece of a value, but for its last one; who wrote the value may have made them larger."""
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Far)
 
@@ -33,6 +36,22 @@ def decode(cell: bytes) -> Far:
     return _decoder.decode(cell)
 
 
+def places(entries: Entries, row: int, column: int) -> list[Extent]:
+    """Return where the pieces of a value lie; none if it does not lie out of line."""
+    cell = None if entries.far is None else entries.far[row].as_py()
+    return [] if cell is None else [Extent(*place[1:]) for place in decode(cell) if place[0] == column]
+
+
+def replaced(entries: Entries, column: int, value: bytes | str | None, pieces: Sequence[Extent]) -> Entries:
+    """Return one row as a new one of which a column holds this value, or that which lies in these pieces."""
+    cell = None if entries.far is None else entries.far[0].as_py()
+    cells = [*(place for place in (decode(cell) if cell else []) if place[0] != column), *((column, *piece) for piece in pieces)]
+    arrays = list(entries.batch.columns)
+    arrays[column] = pa.array([value], arrays[column].type)
+    batch = pa.RecordBatch.from_arrays(arrays, schema=entries.batch.schema)
+    return Entries(batch, delta=0, far=pa.array([_encoder.encode(cells)], pa.binary()) if cells else None)
+
+
 class FarReader:
     """Puts values back into the rows that they belong to. ``fetch`` reads an extent and checks it."""
 
@@ -44,16 +63,16 @@ class FarReader:
         batch, far = entries.batch, entries.far
         if far is None:
             return entries
-        wanted: dict[str, dict[int, bytes]] = {}
+        wanted: dict[str, dict[int, list[bytes]]] = {}
         for row in np.flatnonzero(far.is_valid().to_numpy(zero_copy_only=False)).tolist():
             for column, blob, offset, length, checksum in decode(far[row].as_py()):
                 name = schema.physical.names[column]
                 if name in batch.schema.names:
-                    wanted.setdefault(name, {})[row] = self._fetch(Extent(blob, offset, length, checksum))
+                    wanted.setdefault(name, {}).setdefault(row, []).append(self._fetch(Extent(blob, offset, length, checksum)))
         arrays = list(batch.columns)
         for name, values in wanted.items():
             at = batch.schema.get_field_index(name)
-            arrays[at] = _filled(arrays[at], values)
+            arrays[at] = _filled(arrays[at], {row: b"".join(pieces) for row, pieces in values.items()})
         if wanted:  # a batch of no columns would forget how many rows it has
             batch = pa.RecordBatch.from_arrays(arrays, schema=batch.schema)
         return Entries(batch, op=entries.op, seq=entries.seq, delta=entries.delta, keys=entries._keys)
@@ -80,7 +99,8 @@ class FarWriter:
             for row in rows.tolist():
                 value = column[row].as_py()
                 raw = value.encode() if isinstance(value, str) else value
-                found.setdefault(row, []).append((i, *self._write(raw)))
+                pieces = (raw[start : start + PIECE] for start in range(0, len(raw), PIECE))
+                found.setdefault(row, []).extend((i, *self._write(piece)) for piece in pieces)
             arrays = list(entries.batch.columns) if arrays is None else arrays
             mask = np.zeros(len(entries), bool)
             mask[rows] = True
@@ -102,6 +122,11 @@ def bytes_by_blob(far: Any) -> tuple[tuple[str, int], ...]:
         for _, blob, _, length, _ in decode(cell):
             sums[blob] = sums.get(blob, 0) + length
     return tuple(sums.items())
+
+
+def row_bytes(far: Any) -> list[int]:
+    """Return how many bytes out of line each row of a ``_far`` column holds."""
+    return [0 if cell is None else sum(length for _, _, _, length, _ in decode(cell)) for cell in far.to_pylist()]
 
 
 def far_columns(far: Any) -> set[int]:

@@ -17,10 +17,12 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb.engine import bulk
+from sopnb.engine.branch import Extent
 from sopnb.engine.builder import Named, Part
 from sopnb.engine.bulk import Kind, OnError, Progress, unseen
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries, Entry, concatenated
+from sopnb.engine.far import replaced
 from sopnb.engine.layer import Layer, MemoryLayer
 from sopnb.engine.layers import Found, Stack
 from sopnb.engine.merge import loaded, merged
@@ -245,6 +247,20 @@ class StoreWork:
         self._add(self._piece(writer.compared(writer.together(drafts, columns, size))))
         self._discard(self.work.spilled - before)
         return self._count(writer.counts)
+
+    def put_value(self, key: bytes, column: str, value: bytes | str | None, pieces: Sequence[Extent] = ()) -> Counts:
+        """Give one column of a record another value: this one, or that which lies in these pieces already. Raises ``KeyNotFound``."""
+        self.work.writing()
+        keys = Keys.of([key])
+        found = self.stack.find(keys)
+        if not found.groups:
+            self.reads.point(key)
+            raise KeyNotFound(self.name, self.told(key))
+        self.note(keys, found.seq)
+        (group,) = found.groups
+        new = replaced(group.entries.take(group.rows), self.schema.physical.get_field_index(column), value, pieces)
+        self._add(self._piece(iter([new])))
+        return self._count(Counts(updated=1))
 
     def delete(self, keys: Keys, *, progress: Progress = unseen) -> Counts:
         """Delete records by key, ascending and each once; those that are not there are counted as ``missing``."""

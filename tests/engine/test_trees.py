@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
-from sopnb.engine.builder import MAGIC, MARK, write_tree
+from sopnb.engine.blob import MAGIC, MARK
+from sopnb.engine.builder import write_tree
 from sopnb.engine.cache import Cache
 from sopnb.engine.entries import Entries
 from sopnb.engine.tree import Tree, TreeReader, seed

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from sopnb.engine import builder, far
 from sopnb.engine.tree import Tree
 from tests.engine.support import (
     PLAIN,
@@ -104,3 +105,35 @@ def test_a_fold_names_values_where_they_lie_and_moves_them_once_most_of_their_bl
     engine.upkeep.fold()
     assert first not in store_of(engine).blobs
     assert contents(engine) == {**LONG, 0: "a" * 100, **{k: "b" * 100 for k in range(1, 9)}}
+
+
+def test_a_value_lies_in_pieces_and_one_that_lies_in_one_is_read_too(make: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces are of their own checksums; a value of earlier releases is one piece, however large."""
+    cluster = make(**TINY, inline_rows=0)
+    engine = cluster.open()
+    create(engine)
+    commit(engine, LONG, bulk=True)
+    monkeypatch.setattr(far, "PIECE", 50)
+    longer = {k: f"{k:03d}" * 50 for k in range(6, 20)}
+    commit(engine, longer, bulk=True)
+    assert contents(engine) == {**LONG, **longer}
+    cells = [far.decode(cell) for tree in store_of(engine).trees for p in tree.pieces(b"", None) for cell in p.load().far.to_pylist()]
+    assert {tuple(length for _, _, _, length, _ in cell) for cell in cells} == {(120,), (50, 50, 50)}
+    engine.upkeep.fold()
+    assert contents(engine) == {**LONG, **longer}
+
+
+def test_the_values_of_one_leaf_are_bounded(make: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leaf holds next to nothing of a row whose values lie out of line, so there were thousands of them, read together."""
+    monkeypatch.setattr(builder, "LEAF_VALUES", 500)
+    cluster = make(value_bytes=48, inline_rows=0)
+    engine = cluster.open()
+    create(engine)
+    values = {k: "x" * 100 for k in range(40)} | {k: "y" * 1000 for k in range(40, 50)} | {k: "short" for k in range(50, 90)}
+    for k in range(0, 90, 10):
+        load(work := engine.begin().store("s"), {j: values[j] for j in range(k, k + 10)})
+        engine.commit(work.work)
+    engine.upkeep.fold()
+    leaves = [piece.load() for tree in store_of(engine).trees for piece in tree.pieces(b"", None)]
+    assert max(sum(size for _, size in far.bytes_by_blob(leaf.far)) for leaf in leaves if leaf.far is not None) <= 1000
+    assert contents(engine) == values
