@@ -20,6 +20,7 @@ from sopnb import literals
 from sopnb.database import Database
 from sopnb.errors import InvalidInput, NotFound
 from sopnb.frames.numbered import numbered, unnumbered
+from sopnb.frames.optional import optional
 from sopnb.snapshot import Snapshot
 from sopnb.transaction import Transaction
 
@@ -285,7 +286,7 @@ def _flat() -> Any:
 
 
 def _polars() -> Any:
-    return importlib.import_module("polars")
+    return optional("polars", "polars")
 
 
 @dataclass(frozen=True, slots=True)

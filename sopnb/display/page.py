@@ -74,9 +74,11 @@ def _chart(look: Distribution) -> str:
     if not shapes:
         return ""
     size = f'width="{WIDTH}" height="{HEIGHT + 4}" viewBox="0 0 {WIDTH} {HEIGHT + 4}"'
-    picture = f'<svg role="img" {size} fill="currentColor"><title>{escaping.escape(look.words)}</title>{"".join(shapes)}</svg>'
-    caption = f'<small style="font-weight:normal;{_DIM}">{escaping.escape(look.caption) or "&nbsp;"}</small>'
-    return f'<div style="margin-top:4px;line-height:1.3">{picture}<br>{caption}</div>'
+    words, caption = escaping.escape(look.words), escaping.escape(look.caption) or "&nbsp;"
+    return (
+        f'<div role="img" aria-label="{words}" title="{words}" style="margin-top:4px;line-height:1.3">'
+        f'<svg {size} fill="currentColor">{"".join(shapes)}</svg><br><small style="font-weight:normal;{_DIM}">{caption}</small></div>'
+    )
 
 
 def _bars(heights: Sequence[float]) -> Iterator[str]:

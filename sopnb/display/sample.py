@@ -15,9 +15,9 @@ from sopnb.engine.layers import Stack
 from sopnb.engine.merge import loaded, merged
 from sopnb.schema import Schema
 
-PLACES = 60
+PLACES = 48
 """A sample is taken at up to so many places, ..."""
-PLACE_ROWS = 160
+PLACE_ROWS = 200
 """... of up to so many rows at each, ..."""
 BYTES = 4 * 1024 * 1024
 """... until it takes about this much."""
