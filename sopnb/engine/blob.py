@@ -68,3 +68,11 @@ def write_values(blobs: Blobs, name: str, pieces: Iterable[bytes], *, uuid: byte
 
     blobs.put(name, chunks())
     return extents
+
+
+def is_whole(blobs: Blobs, name: str, size: int, *, uuid: bytes) -> bool:
+    """Say whether a blob of ``size`` bytes ends as it was written to."""
+    if size < MARK.size:
+        return False
+    mark = blobs.read(name, [(size - MARK.size, MARK.size)])[0]
+    return mark[: len(MAGIC)] == MAGIC and mark[-8:] == struct.pack("<Q", xxh3_64_intdigest(mark[:-8], seed(uuid, name)))

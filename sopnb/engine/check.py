@@ -9,6 +9,7 @@ from typing import overload
 import numpy as np
 
 from sopnb.engine import collect
+from sopnb.engine.blob import is_whole
 from sopnb.engine.layer import Layer
 from sopnb.engine.record import DELETE
 from sopnb.engine.state import State, StoreState
@@ -57,16 +58,16 @@ class Report(Sequence[Problem]):
         )
 
 
-def check_database(state: State, blobs: Blobs, pins: Pins) -> Report:
+def check_database(state: State, blobs: Blobs, pins: Pins, *, uuid: bytes) -> Report:
     """Read every layer of every store, and look at every blob: order, counts, separators, checksums, orphans, missing blobs.
 
-    Of past states that are kept it only sees whether their blobs are there.
+    Of past states that are kept it only sees whether their blobs are there, and whole at the end.
     """
     problems = [problem for store in state.stores.values() for problem in _store(store)]
-    return Report([*problems, *_blobs(state, blobs, pins)])
+    return Report([*problems, *_blobs(state, blobs, pins, uuid)])
 
 
-def _blobs(state: State, blobs: Blobs, pins: Pins) -> Iterator[Problem]:
+def _blobs(state: State, blobs: Blobs, pins: Pins, uuid: bytes) -> Iterator[Problem]:
     there = dict(blobs.names())
     needed = {blob for store in state.by_id.values() for blob in store.blobs}
     for blob in sorted(needed - there.keys()):
@@ -75,6 +76,16 @@ def _blobs(state: State, blobs: Blobs, pins: Pins) -> Iterator[Problem]:
     for blob in sorted(state.dropped.keys() - there.keys()):
         if collect.needed(state.dropped[blob], state.horizon, tags, ()):
             yield Problem("", f"blob {blob}", "it is missing, and past states that are kept need it")
+    for blob in sorted((state.live.keys() | state.dropped.keys()) & there.keys()):
+        try:
+            whole = is_whole(blobs, blob, there[blob], uuid=uuid)
+        except FileNotFoundError:  # collected meanwhile; a missing one was told above
+            continue
+        except (Corruption, StorageError) as error:
+            yield Problem("", f"blob {blob}", str(error))
+            continue
+        if not whole:
+            yield Problem("", f"blob {blob}", "its end is damaged or was cut off")
     for blob in sorted(needed ^ state.live.keys()):
         yield Problem("", f"blob {blob}", "the list of live blobs and the stores disagree about it")
     for blob in sorted(there.keys() - state.live.keys() - state.dropped.keys()):

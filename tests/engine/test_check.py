@@ -150,6 +150,25 @@ def test_missing_blobs_of_the_newest_and_of_kept_states_are_named(cluster: Clust
     assert (f"blob {new}", "it is missing") in [(problem.where, problem.what) for problem in engine.check()]
 
 
+@pytest.mark.parametrize("kept", ["newest", "past"])
+@pytest.mark.parametrize("how", ["cut", "flipped", "longer", "nearly gone"])
+def test_a_blob_that_does_not_end_as_it_was_written_is_named(cluster: Cluster, engine: Engine, kept: str, how: str) -> None:
+    """Nothing reads its last bytes, but that they are not there says that the file is not what it was."""
+    (blob,) = store_of(engine).blobs
+    if kept == "past":
+        commit(engine, {k: f"w{k}" for k in range(60)})
+        engine.upkeep.fold()
+        assert blob in engine.state().dropped
+    data = cluster.store._blobs[blob]
+    cluster.store._blobs[blob] = {
+        "cut": data[:-1],
+        "flipped": data[:-20] + bytes([data[-20] ^ 4]) + data[-19:],
+        "longer": data + b"\0" * 8,
+        "nearly gone": data[:9],
+    }[how]
+    assert (f"blob {blob}", "its end is damaged or was cut off") in [(p.where, p.what) for p in engine.check()]
+
+
 def test_orphans_of_those_fenced_are_named_and_others_are_not(cluster: Cluster, engine: Engine) -> None:
     cluster.store.put("f" * 16 + "-000001", [b"x"])
     assert engine.check().ok, "its owner may be alive and about to commit it"
@@ -166,7 +185,7 @@ def test_layers_that_overlap_and_lists_that_disagree_are_found(engine: Engine) -
     store = store_of(engine)
     swapped = replace(store, layers=store.layers[::-1])
     wrong = State(state.seq, state.time, state.by_id.replaced({store.id: swapped}), state.names, live={**state.live, "gone-1": Live(0, 1)})
-    report = check_database(wrong, engine.backend.blobs, engine.backend.pins)
+    report = check_database(wrong, engine.backend.blobs, engine.backend.pins, uuid=engine.backend.registry.uuid)
     assert any("their commits overlap" in problem.what for problem in report)
     assert ("blob gone-1", "the list of live blobs and the stores disagree about it") in [(p.where, p.what) for p in report]
 
