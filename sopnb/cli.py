@@ -173,6 +173,7 @@ def log(path: str, commits: int, as_json: bool) -> None:
                         name: {"inserted": did.inserted, "updated": did.updated, "deleted": did.deleted}
                         for name, did in commit.stores.items()
                     },
+                    "notes": list(commit.notes),
                 }
                 for commit in newest
             ]
@@ -184,7 +185,7 @@ def log(path: str, commits: int, as_json: bool) -> None:
             f"{commit.time:%Y-%m-%d %H:%M:%S}",
             display.clean(commit.author),
             display.clean(commit.message),
-            "; ".join(f"{display.clean(name)}: {did}" for name, did in commit.stores.items()),
+            display.clean(commit.told),
         )
         for commit in newest
     ]

@@ -19,10 +19,10 @@ from sopnb.engine.counts import Counts
 from sopnb.engine.upkeep import Upkeep
 from sopnb.engine.work import Mode, Work
 from sopnb.errors import InvalidInput
-from sopnb.history import Changes, Commit, Log
+from sopnb.history import EPOCH, Log, commits
 from sopnb.schema import Schema
 from sopnb.settings import DatabaseSettings, HandleSettings
-from sopnb.snapshot import EPOCH, Snapshot
+from sopnb.snapshot import Snapshot
 from sopnb.storage.location import Location
 from sopnb.store import Store
 from sopnb.transaction import Transaction
@@ -252,18 +252,8 @@ class Database:
         engine = self._lease.use()
         names = {id: name for name, id in engine.state().names.items()}
         infos = engine.log()
-        commits = [
-            Commit(
-                info.seq,
-                EPOCH + timedelta(microseconds=info.time),
-                info.txid,
-                info.author,
-                info.message,
-                {names.get(id, f"#{id:x}"): Changes(*counts) for id, counts in info.stores.items()},
-            )
-            for info in (infos if limit is None else infos[max(len(infos) - limit, 0) :])
-        ]
-        return Log(commits)
+        known = commits(infos, names)
+        return Log(known if limit is None else known[max(len(known) - limit, 0) :])
 
     def outcome(self, txid: str) -> str:
         """Say whether the transaction of a ``CommitUnknown`` is "committed" or "aborted", and make that final.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import overload
 
 from sopnb import display
+from sopnb.engine.engine import CommitInfo
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,8 @@ class Changes:
 class Commit:
     """One commit: its number, when and by whom it was made (``time`` in UTC), its id, and what it did to each store by name.
 
-    A store that is dropped by now goes by its number.
+    Stores go by the name they have now; those dropped by now by the last name they had. ``notes`` says in words which stores the commit
+    created, dropped or renamed, and which tags it set or took away.
     """
 
     seq: int
@@ -36,6 +40,38 @@ class Commit:
     author: str
     message: str
     stores: dict[str, Changes]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """All that it did, in one line of words."""
+        return "; ".join((*self.notes, *(f"{name}: {changes}" for name, changes in self.stores.items())))
+
+
+def commits(infos: Sequence[CommitInfo], names: Mapping[int, str]) -> list[Commit]:
+    """Return commits for people; ``names`` are those of the stores that there are now, by id."""
+    last = {id: name for info in infos for _, id, name in info.catalogue}
+    known = {**last, **names}
+    return [
+        Commit(
+            info.seq,
+            EPOCH + timedelta(microseconds=info.time),
+            info.txid,
+            info.author,
+            info.message,
+            {known.get(id, f"#{id:x}"): Changes(*counts) for id, counts in info.stores.items()},
+            (*(_catalogued(*change) for change in info.catalogue), *(_tagged(*tag) for tag in info.tags)),
+        )
+        for info in infos
+    ]
+
+
+def _catalogued(kind: str, id: int, name: str) -> str:
+    return f"renamed to {name}" if kind == "rename" else f"{'created' if kind == 'create' else 'dropped'} {name}"
+
+
+def _tagged(name: str, seq: int) -> str:
+    return f"tagged commit {seq:,} {name}" if seq else f"untagged {name}"
 
 
 class Log(Sequence[Commit]):
@@ -62,7 +98,7 @@ class Log(Sequence[Commit]):
                 str(commit.seq),
                 display.clean(commit.author),
                 display.clean(commit.message),
-                display.clean("; ".join(f"{name}: {changes}" for name, changes in commit.stores.items())),
+                display.clean(commit.told),
             )
             for commit in shown
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 
 from sopnb import display
@@ -11,9 +11,8 @@ from sopnb.access.lease import Lease
 from sopnb.access.ways import Past, store_of
 from sopnb.engine.state import State
 from sopnb.errors import Closed
+from sopnb.history import EPOCH
 from sopnb.store import Store
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Snapshot:

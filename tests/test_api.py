@@ -539,8 +539,20 @@ def test_the_log_tells_what_people_did(db: Any) -> None:
     assert "day 1" in repr(log)
     assert "mend" in log._repr_html_()
     assert str(log[0].time.year) not in repr(log)
-    db.drop("planes")
-    assert [name[0] for name in db.log()[0].stores] == ["#"]
+    db.rename("planes", "aircraft")
+    db.tag("end")
+    db.drop("aircraft")
+    db.untag("end")
+    assert [commit.told for commit in db.log()] == [
+        "created planes; aircraft: 3 inserted",  # by the last name it had
+        "aircraft: 1 updated",
+        "aircraft: 2 deleted",
+        "renamed to aircraft",
+        "tagged commit 5 end",
+        "dropped aircraft",
+        "untagged end",
+    ]
+    assert "untagged end" in repr(db.log())
 
 
 # -- care ---------------------------------------------------------------------------------------------------------------------

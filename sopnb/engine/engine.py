@@ -58,7 +58,10 @@ FARTHEST = 100_000
 
 @dataclass(frozen=True, slots=True)
 class CommitInfo:
-    """One line of the history: ``stores`` maps a store's id to (inserted, updated, deleted)."""
+    """One line of the history: ``stores`` maps a store's id to (inserted, updated, deleted).
+
+    ``catalogue`` has (kind, store id, name) of the stores created, dropped and renamed, ``tags`` (name, seq), 0 for one taken away.
+    """
 
     seq: int
     time: int
@@ -66,6 +69,8 @@ class CommitInfo:
     author: str
     message: str
     stores: dict[int, tuple[int, int, int]]
+    catalogue: tuple[tuple[str, int, str], ...]
+    tags: tuple[tuple[str, int], ...]
 
 
 class Engine:
@@ -288,7 +293,9 @@ class Engine:
             if payload.upkeep:
                 continue
             stores = {change.store: (change.inserted, change.updated, change.deleted) for change in payload.changes}
-            infos.append(CommitInfo(commit.seq, commit.time, commit.txid, payload.author, payload.message, stores))
+            catalogue = tuple((change.kind, change.store, change.name) for change in payload.catalogue)
+            told = commit.seq, commit.time, commit.txid, payload.author, payload.message
+            infos.append(CommitInfo(*told, stores, catalogue, tuple(payload.tags)))
         return infos
 
     def _kept(self) -> Sequence[Commit]:
