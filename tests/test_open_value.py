@@ -19,7 +19,19 @@ from hypothesis import strategies as st
 
 import sopnb
 from sopnb.engine import far, value
-from sopnb.errors import Closed, Conflict, Corruption, InvalidInput, InvalidState, KeyNotFound, ReadOnly, SchemaMismatch
+from sopnb.engine.storework import StoreWork
+from sopnb.errors import (
+    Closed,
+    CommitUnknown,
+    Conflict,
+    Corruption,
+    InvalidInput,
+    InvalidState,
+    KeyNotFound,
+    NoSpace,
+    ReadOnly,
+    SchemaMismatch,
+)
 from tests.api_support import QUIET
 
 SETTINGS = sopnb.DatabaseSettings(value_bytes=100, retention_seconds=0)
@@ -143,6 +155,8 @@ def test_an_open_value_is_of_one_state_and_keeps_it_readable(db: sopnb.Database)
         store.delete(1)
         db.compact(keep=0)
         assert first + file.read() == LONG
+        assert db.info()["readers"]
+    assert not db.info()["readers"], "it is let go when the file is closed"
     db.compact(keep=0)
     assert 1 not in store
     with db.at() as past, past["s"].open_value(2, "raw") as file:
@@ -216,6 +230,42 @@ def test_a_record_that_goes_or_changes_meanwhile(db: sopnb.Database) -> None:
         tx.commit()
     assert store[2]["raw"] == b"quicker"
     assert blobs(db) <= written | before
+
+
+def test_what_was_written_ahead_outlives_a_conflict_and_goes_when_no_commit_comes(
+    db: sopnb.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, put = db["s"], StoreWork.put_value
+    quicker = [{"n": 77}, {"n": 78}]
+
+    def overtaken(self: StoreWork, *args: Any) -> Any:
+        counts = put(self, *args)
+        if quicker:
+            store.update(1, quicker.pop())
+        return counts
+
+    monkeypatch.setattr(StoreWork, "put_value", overtaken)
+    fill(store.open_value(1, "raw", "wb"), LONG * 2)
+    assert (store[1]["raw"], store[1]["n"]) == (LONG * 2, 77)
+    assert store.open_value(1, "raw").read() == LONG * 2
+    db.compact(keep=0)
+    before = blobs(db)
+    monkeypatch.setattr(StoreWork, "put_value", lambda *args: fail())
+    with pytest.raises(ZeroDivisionError):
+        fill(store.open_value(1, "raw", "wb"), LONG * 3)
+    assert blobs(db) == before
+    registry = db._lease.engine.backend.registry
+    for error, gone in ((NoSpace("log", "it is full"), True), (CommitUnknown("0.9.00", epoch=0, seq=10**7), False)):
+        monkeypatch.setattr(StoreWork, "put_value", put)
+        with monkeypatch.context() as patch:
+            patch.setattr(registry, "append", lambda *args, error=error: raises(error))
+            with pytest.raises(type(error)):
+                fill(store.open_value(1, "raw", "wb"), LONG * 3)
+        assert (blobs(db) == before) is gone, "what a commit may yet name is kept"
+
+
+def raises(error: Exception) -> None:
+    raise error
 
 
 def test_what_cannot_be_opened_says_why(db: sopnb.Database) -> None:

@@ -22,6 +22,8 @@ from sopnb.errors import CommitUnknown, InvalidInput, KeyNotFound, SchemaMismatc
 from sopnb.index import Keys
 from sopnb.schema import Schema
 
+BUFFER = 64 * 1024
+"""Bytes that reading in small steps asks for at a time."""
 ValueMode = Literal["r", "rb", "w", "wb"]
 
 
@@ -34,7 +36,7 @@ def open_value(access: Access, key: bytes, column: str, mode: ValueMode, message
     if not text and not mode.endswith("b"):
         raise InvalidInput(f'store {access.name!r}: column {column!r} holds bytes; open it with mode="{mode}b"')
     if mode.startswith("r"):
-        raw = io.BufferedReader(_reader(access, key, column))
+        raw = io.BufferedReader(_reader(access, key, column), BUFFER)
         return raw if mode == "rb" else io.TextIOWrapper(raw, encoding="utf-8", newline="")
     refuse_key_fields({column: None}, schema, access.name)
     into = _writer(access, key, column, message, text=text)

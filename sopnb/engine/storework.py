@@ -45,7 +45,7 @@ LONGEST_TAIL = 65_536
 """Single operations beyond this become a piece."""
 DELETED = 16_384
 """Keys that are looked up and deleted at a time."""
-MOST_DRAFTS = 128
+MOST_DRAFTS = 64
 """Tables of one load that were written ahead beyond this are put together first."""
 MOST_PIECES = 64
 """Pieces in memory beyond this are merged into a blob."""

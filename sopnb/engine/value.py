@@ -66,6 +66,11 @@ class ValueReader(io.RawIOBase):
         self._at += len(part)
         return len(part)
 
+    def close(self) -> None:
+        """Let go of the value and of the state that it is of. Harmless to repeat."""
+        self._kept, self._hold = (-1, b""), None
+        super().close()
+
     def _check(self) -> None:
         if self.closed:
             raise ValueError("the value is closed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +18,7 @@ from sopnb.engine.tree import Tree
 from sopnb.errors import DuplicateKey, InvalidInput
 from sopnb.index import IndexSpecification
 from sopnb.schema import Schema
+from sopnb.storage.memory import MemoryBlobs
 from tests.engine.support import (
     PLAIN,
     TINY,
@@ -26,6 +27,7 @@ from tests.engine.support import (
     contents,
     contents_at,
     create,
+    keys,
     load,
     rows_of,
     scanned,
@@ -223,38 +225,74 @@ def test_progress_tells_each_row_once(make: Callable[..., Cluster], monkeypatch:
         assert len(told) > 4, f"more often than once a table ({n})"
 
 
+class Fuse:
+    """Raises ``KeyboardInterrupt`` at the n-th call after it was lit."""
+
+    def __init__(self) -> None:
+        self.left = 10**9
+
+    def __call__(self, *args: object) -> None:
+        self.left -= 1
+        if self.left < 0:
+            self.left = 10**9
+            raise KeyboardInterrupt
+
+
+class FusedBlobs(MemoryBlobs):
+    """Blobs that burn a fuse at every read, at every chunk that they take, and when a blob is written."""
+
+    def __init__(self, fuse: Fuse) -> None:
+        super().__init__()
+        self._fuse = fuse
+
+    def put(self, name: str, chunks: Iterable[bytes]) -> int:
+        def burning() -> Iterator[bytes]:
+            for chunk in chunks:
+                self._fuse()
+                yield chunk
+            self._fuse()
+
+        return super().put(name, burning())
+
+    def read(self, name: str, ranges: Sequence[tuple[int, int]]) -> Sequence[bytes]:
+        self._fuse()
+        return super().read(name, ranges)
+
+
 @pytest.mark.parametrize("load_bytes", [8, 10**8])
-def test_a_load_interrupted_anywhere_leaves_the_database_as_it_was(make: Callable[..., Cluster], monkeypatch: Any, load_bytes: int) -> None:
+@pytest.mark.parametrize("kind", ["upsert", "delete"])
+def test_what_is_interrupted_anywhere_leaves_the_database_as_it_was(
+    make: Callable[..., Cluster], monkeypatch: Any, kind: str, load_bytes: int
+) -> None:
     monkeypatch.setattr(bulk, "CHUNK", 7)
-    cluster = make(**TINY)
-    engine = cluster.open(load_bytes=load_bytes)
+    monkeypatch.setattr(storework, "DELETED", 7)
+    fuse, cluster = Fuse(), make(**TINY)
+    cluster.blobs = cluster.store = FusedBlobs(fuse)
+    engine = cluster.open(load_bytes=load_bytes, cache_bytes=0)
     create(engine)
     commit(engine, {k: "old" * 30 for k in range(0, 60, 5)}, bulk=True)
     before, blobs, state = contents(engine), dict(cluster.blobs.names()), engine.state()
-    calls = 0
-    for n in range(1000):
-        left = n
-
-        def interrupt(rows: int) -> None:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise KeyboardInterrupt
-
+    for n in range(2000):
         work = engine.begin()
+        store = work.store("s")
+        fuse.left = n
         try:
-            work.store("s").load("upsert", pieces(range(30), range(20, 50), range(40, 60), value="w" * 60), progress=interrupt)
+            if kind == "upsert":
+                store.load("upsert", pieces(range(30), range(20, 50), range(40, 60), value="w" * 60), progress=fuse)
+            else:
+                store.delete(keys(range(60)), progress=fuse)
+                store.delete_range(progress=fuse)
         except KeyboardInterrupt:
-            calls = n + 1
             work.rollback()
             assert dict(cluster.blobs.names()) == blobs
             assert contents_at(engine.state()) == before
             assert engine.state() is state
             continue
+        fuse.left = 10**9
         break
-    assert calls > 15
+    assert n > 8
     engine.commit(work)
-    assert contents(engine) == dict.fromkeys(range(60), "w" * 60)
+    assert contents(engine) == (dict.fromkeys(range(60), "w" * 60) if kind == "upsert" else {})
 
 
 def test_an_error_names_store_and_key_of_the_first_record_that_is_there_twice(make: Callable[..., Cluster]) -> None:
