@@ -6,6 +6,7 @@ type that went in, so subclasses and anything else that is not listed here are r
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from base64 import b64decode, b64encode
@@ -58,6 +59,8 @@ def _said(value: Any, what: str) -> Any:
     say = _SAYS.get(type(value))
     if say is not None:
         return say(value, what)
+    if type(value).__module__.partition(".")[0] == "pandas" and type(value).__qualname__ in _PANDAS:
+        return _PANDAS[type(value).__qualname__](value, what)
     if isinstance(value, np.generic) and is_plain(value.dtype):
         return {"$numpy": [value.dtype.str, _base64(value.tobytes())]}
     raise InvalidInput(f"{what} is of type {type(value).__module__}.{type(value).__qualname__}, which cannot be kept; {_REMEDY}")
@@ -128,6 +131,22 @@ def _clock(value: Any, what: str) -> list[Any]:
     return [value.replace(tzinfo=None).isoformat(), _zone(value.tzinfo, what), value.fold]
 
 
+def _ticks(value: Any) -> list[Any]:
+    """Return a Timestamp (in UTC) or Timedelta of pandas as a number and its unit."""
+    plain = value.to_numpy()
+    return [int(plain.astype(np.int64)), np.datetime_data(plain.dtype)[0]]
+
+
+def _timestamp(parts: list[Any]) -> Any:
+    number, unit, name = parts
+    naive = importlib.import_module("pandas").Timestamp(np.datetime64(number, unit))
+    return naive if name is None else naive.tz_localize(UTC).tz_convert(_in_zone(name))
+
+
+_PANDAS: dict[str, Callable[[Any, str], Any]] = {
+    "Timestamp": lambda value, what: {"$timestamp": [*_ticks(value), _zone(value.tzinfo, what)]},
+    "Timedelta": lambda value, what: {"$duration": _ticks(value)},
+}
 _SAYS: dict[type, Callable[[Any, str], Any]] = {
     type(None): lambda value, what: value,
     bool: lambda value, what: value,
@@ -164,5 +183,7 @@ _MAKES: dict[str, Callable[[Any], Any]] = {
     "$datetime": lambda parts: datetime.fromisoformat(parts[0]).replace(tzinfo=_in_zone(parts[1]), fold=parts[2]),
     "$time": lambda parts: time.fromisoformat(parts[0]).replace(tzinfo=_in_zone(parts[1]), fold=parts[2]),
     "$timedelta": lambda parts: timedelta(*parts),
+    "$timestamp": _timestamp,
+    "$duration": lambda parts: importlib.import_module("pandas").Timedelta(np.timedelta64(*parts)),
     "$numpy": lambda parts: np.ndarray((), plain_type(parts[0]), b64decode(parts[1]))[()],
 }

@@ -19,7 +19,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from sopnb import database, display
 from sopnb.database import Database
 from sopnb.errors import SopError
-from sopnb.variables import PREFIX, Variable, Variables
+from sopnb.variables import LIST, PREFIX, Variable, Variables
 
 USAGE = """\
 %sop open PATH [as NAME]      open a database under a name (db), and keep variables there from now on
@@ -60,8 +60,10 @@ class Listing:
 
 
 def register(shell: Any) -> None:
-    """Add the magics to a notebook."""
-    shell.register_magics(SopMagics)
+    """Add the magics to a notebook, and what completes their lines."""
+    magics = SopMagics(shell)
+    shell.register_magics(magics)
+    shell.set_hook("complete_command", magics.completions, str_key="%sop")
 
 
 @magics_class
@@ -83,6 +85,16 @@ class SopMagics(Magics):  # type: ignore[misc]
             if verb not in _COMMANDS:
                 _refuse(f"there is no command {verb!r}\n{USAGE}")
             return _COMMANDS[verb](self, words)
+
+    def completions(self, shell: Any, event: Any) -> list[str]:
+        """Return what may stand at the end of a line: a command, or names of variables, kept or of the user."""
+        verb, *others = event.line.split()[1:] or [""]
+        if not others and not event.line.endswith(" "):
+            return list(_COMMANDS)
+        if verb in ("load", "rm") and self.current is not None and not self.current.closed:
+            return list(Variables(self.current).names())
+        names = {name: value for name, value in self.shell.user_ns.items() if not name.startswith("_")}
+        return [name for name, value in names.items() if verb == "save" or (verb == "use" and isinstance(value, Database))]
 
     # -- which database -------------------------------------------------------------------------------------------------------
 
@@ -114,8 +126,9 @@ class SopMagics(Magics):  # type: ignore[misc]
     def _told(self) -> str:
         db = self._db
         kept = Variables(db).names()
-        stores = [name for name in db.stores() if not name.startswith(PREFIX)]
-        return f"{self.name}: database {db.name!r}; {len(stores)} stores; variables: {', '.join(kept) or 'none yet'}"
+        stores = [name for name in db.stores() if name != LIST and not name.startswith(PREFIX)]
+        count = f"{len(stores)} store{'' if len(stores) == 1 else 's'}"
+        return f"{self.name}: database {db.name!r}; {count}; variables: {', '.join(kept) or 'none yet'}"
 
     @property
     def _db(self) -> Database:

@@ -19,6 +19,16 @@ from sopnb.errors import Corruption, InvalidInput
 from sopnb.literals import dumps, loads
 
 ZONES = st.sampled_from([None, UTC, ZoneInfo("Europe/Berlin"), timezone(timedelta(hours=-5, minutes=-30))])
+PANDAS = st.one_of(
+    st.builds(
+        lambda n, unit, zone: pd.Timestamp(np.datetime64(n, unit)).tz_localize(zone),
+        st.integers(-(10**9), 10**9),
+        st.sampled_from(["s", "ms", "us", "ns"]),
+        st.sampled_from([None, UTC, timezone(timedelta(hours=-5, minutes=-30))]),
+    ),
+    st.builds(lambda n, unit: pd.Timedelta(np.timedelta64(n, unit)), st.integers(-(10**9), 10**9), st.sampled_from(["s", "ns"])),
+    st.just(pd.Timestamp("2013-10-27 02:30", tz="UTC").tz_convert(ZoneInfo("Europe/Berlin"))),
+)
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -36,6 +46,7 @@ SCALARS = st.one_of(
     st.times(),
     st.timedeltas(),
     st.builds(range, st.integers(-9, 9), st.integers(), st.integers(1, 9)),
+    PANDAS,
     st.sampled_from([np.float64("nan"), np.int8(-3), np.datetime64("2013-01-31", "ns"), np.str_("ü"), np.bool_(True), np.complex64(1j)]),
 )
 HASHABLE = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3), max_leaves=6)
@@ -61,6 +72,8 @@ def form(value: Any) -> Any:
         return kind, [(form(key), form(each)) for key, each in value.items()]
     if kind in (set, frozenset):
         return kind, sorted(map(repr, map(form, value)))
+    if kind in (pd.Timestamp, pd.Timedelta):
+        return kind, value.unit, repr(value)
     zone = getattr(value, "tzinfo", None)
     return kind, repr(value) if zone is None else (repr(value.replace(tzinfo=None)), value.utcoffset(), getattr(zone, "key", None))
 
@@ -90,7 +103,7 @@ class Colour(IntEnum):
         ({"a": [1, print]}, r"v['a'][1] is of type builtins.builtin_function_or_method"),
         ({"a": OrderedDict()}, "v['a'] is of type collections.OrderedDict"),
         (Colour.RED, "Colour, which cannot be kept"),
-        (pd.Timestamp(0), "v is of type pandas.Timestamp"),
+        (pd.Period("2013"), "v is of type pandas"),
         ((np.void(b"ab"),), "v[0] is of type numpy.void"),
         (datetime(2013, 1, 1, tzinfo=timezone(timedelta(microseconds=1))), "v is in the time zone"),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import KernelManager
 from traitlets.config import Config
@@ -67,7 +68,22 @@ def test_variables_are_kept_and_come_back(shell: Shell) -> None:
     ]
     shell("%sop rm frame")
     shell("%sop")
-    assert shell.printed == "db: database 'my trips.sop'; 1 stores; variables: limit\n"
+    assert shell.printed == "db: database 'my trips.sop'; 0 stores; variables: limit\n"
+
+
+def test_lines_are_completed_with_commands_and_names(shell: Shell) -> None:
+    def completed(line: str) -> list[str]:
+        with provisionalcompleter():
+            return [found.text for found in shell.shell.Completer.completions(line, len(line))]
+
+    assert completed("%sop l") == ["load", "ls"]
+    shell("%sop open a.sop as trips")
+    shell.names.update(table_one=1, table_two=2)
+    shell("%sop save table_one")
+    assert completed("%sop load t") == ["table_one"]
+    assert completed("%sop rm ta") == ["table_one"]
+    assert completed("%sop save ta") == ["table_one", "table_two"]
+    assert completed("%sop use tr") == ["trips"]
 
 
 def test_one_variable_under_another_name(shell: Shell) -> None:

@@ -96,6 +96,7 @@ def frames(draw: Any) -> pd.DataFrame:
                 pd.Index(["a", "b", "_id", "_row"][: len(columns)], dtype="str"),
                 pd.Index(["a", "a", "a_", "b"][: len(columns)], dtype="str", name="names"),
                 pd.RangeIndex(len(columns)),
+                pd.date_range("2013-01-01", periods=len(columns), tz="UTC").rename("day"),
                 pd.Index([3, 1, 2, 7][: len(columns)], name="number"),
                 pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1), ("b", 2)], names=["x", None])[: len(columns)],
             ]

@@ -83,13 +83,17 @@ def _plain(level: Any) -> bool:
 
 
 def _index(index: Any, what: str) -> dict[str, Any]:
-    freq = getattr(index, "freqstr", None) if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) else None
     return {
         "names": _kept(list(index.names), f"{what}.names"),
         "range": [index.start, index.step] if isinstance(index, pd.RangeIndex) else None,
         "multi": isinstance(index, pd.MultiIndex),
-        "freq": freq,
+        "freq": _freq(index),
     }
+
+
+def _freq(index: Any) -> str | None:
+    """Return the step of an index of times, if it says that it has one."""
+    return index.freqstr if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) else None
 
 
 def _with_freq(index: Any, freq: str | None) -> Any:
@@ -102,7 +106,7 @@ def _with_freq(index: Any, freq: str | None) -> Any:
 
 def _labels(labels: Any, what: str) -> dict[str, Any]:
     """Return the labels of the columns as literals. Raises ``InvalidInput`` if these would not come back equal."""
-    said: dict[str, Any] = {"names": _kept(list(labels.names), f"{what}.names"), "range": None, "levels": []}
+    said: dict[str, Any] = {"names": _kept(list(labels.names), f"{what}.names"), "range": None, "levels": [], "freq": _freq(labels)}
     if isinstance(labels, pd.RangeIndex):
         said["range"] = [labels.start, labels.stop, labels.step]
     else:
@@ -118,6 +122,6 @@ def _made(said: dict[str, Any]) -> Any:
         labels = pd.RangeIndex(*said["range"])
     else:
         levels = [pd.Index(literals.loads(values), dtype=kind) for kind, values in said["levels"]]
-        labels = pd.MultiIndex.from_arrays(levels) if len(levels) > 1 else levels[0]
+        labels = pd.MultiIndex.from_arrays(levels) if len(levels) > 1 else _with_freq(levels[0], said["freq"])
     labels.names = literals.loads(said["names"])
     return labels
