@@ -105,10 +105,13 @@ class InvalidInput(SopError, ValueError):
 
 
 class SchemaMismatch(InvalidInput, TypeError):
-    """A value or column does not fit the store's schema. ``store`` and ``column`` say which."""
+    """A value or column does not fit the store's schema. ``store`` and ``column`` say which.
 
-    def __init__(self, message: str, *, store: str | None = None, column: str | None = None) -> None:
-        self.store, self.column = store, column
+    ``columns`` names all that do not fit whatever their values: of another type, not in the store, or missing.
+    """
+
+    def __init__(self, message: str, *, store: str | None = None, column: str | None = None, columns: tuple[str, ...] = ()) -> None:
+        self.store, self.column, self.columns = store, column, columns
         super().__init__(message)
 
 

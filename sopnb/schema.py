@@ -1,13 +1,13 @@
 """What the records of a store look like: the columns a person sees, the columns a leaf holds, and the key.
 
 Invariants: a schema never changes (another schema is another object); types come from here and never from a batch; the physical
-columns are the user's in their order, dictionary columns as their values, documents as JSON text, and ``_id`` last where keys need
-not be unique.
+columns are the user's in their order, dictionary columns as their values, views as plain text and bytes, documents as JSON text, and
+``_id`` last where keys need not be unique.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from operator import call
 from typing import Any
@@ -22,7 +22,8 @@ from sopnb.values import Converter, from_storage, restorer, scalar_reader, stora
 ID = "_id"
 ID_BYTES = 16
 RESERVED = ("_id", "_seq", "_reason")
-DOCUMENT = {b"sopnb": b"json"}
+MEANING = b"sopnb"
+"""The metadata of a field that says what its values mean beyond their type: "json", "period[M]", "interval[right]"."""
 _WORDS = {
     "string": pa.string(),
     "text": pa.string(),
@@ -65,9 +66,10 @@ class Schema:
                 raise InvalidInput(f"column {name!r}: the name is reserved; rename the column")
             if arrow.names.count(name) > 1:
                 raise InvalidInput(f"column {name!r} is there twice; rename one of them")
-        self.codec = KeyCodec(specification, self.arrow)
         self.physical = self._physical()
         self.physical_names: tuple[str, ...] = tuple(self.physical.names)
+        keyed = [pa.field(field.name, self.physical.field(field.name).type, nullable=field.nullable) for field in self.arrow]
+        self.codec = KeyCodec(specification, pa.schema(keyed))
         self.memo: dict[Any, Any] = {}
         """What others derive from this schema and keep with it."""
         self.documents = frozenset(field.name for field in arrow if is_document(field))
@@ -97,7 +99,7 @@ class Schema:
     def from_dict(cls, data: Mapping[str, Any]) -> Schema:
         """Return the schema that ``to_dict`` described."""
         arrow = pa.ipc.read_schema(pa.py_buffer(data["arrow"]))
-        categories = {name: _from_ipc(raw) for name, raw in data["categories"].items()}
+        categories = {name: from_ipc(raw) for name, raw in data["categories"].items()}
         return cls(arrow, IndexSpecification.from_json(data["index"]), categories=categories, frame=data["frame"])
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,7 +107,7 @@ class Schema:
         return {
             "arrow": self.arrow.serialize().to_pybytes(),
             "index": self.specification.to_json(),
-            "categories": {name: _to_ipc(values) for name, values in self.categories.items()},
+            "categories": {name: to_ipc(values) for name, values in self.categories.items()},
             "frame": self.frame,
         }
 
@@ -142,8 +144,13 @@ class Schema:
         fields = []
         for field in self.arrow:
             kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-            if _holds_dictionary(kind):
+            if _holds(kind, pa.types.is_dictionary):
                 raise InvalidInput(f"column {field.name!r}: a dictionary within {field.type} cannot be stored; cast it to its values")
+            if pa.types.is_nested(kind) and _holds(kind, pa.types.is_null):
+                raise InvalidInput(f"column {field.name!r}: {field.type} holds nothing and cannot be stored; cast it to a type with values")
+            if kind is not field.type and (pa.types.is_nested(kind) or pa.types.is_null(kind) or pa.types.is_float16(kind)):
+                raise InvalidInput(f"column {field.name!r}: a dictionary of {kind} cannot be stored; cast it to its values")
+            kind = _plain(kind)
             try:
                 to_storage(kind)
             except InvalidInput as error:
@@ -157,11 +164,11 @@ class Schema:
 
     @cached_property
     def _in(self) -> dict[str, Converter]:
-        return {field.name: to_storage(field.type, document=field.name in self.documents) for field in self.arrow}
+        return {name: to_storage(self.physical.field(name).type, document=name in self.documents) for name in self.names}
 
     @cached_property
     def _out(self) -> list[tuple[str, Converter | None]]:
-        return [(field.name, from_storage(field.type, document=field.name in self.documents)) for field in self.arrow]
+        return [(name, from_storage(self.physical.field(name).type, document=name in self.documents)) for name in self.names]
 
     @cached_property
     def _made(self) -> list[tuple[str, Converter]]:
@@ -192,7 +199,13 @@ class Schema:
         return stored
 
     def _known(self, name: str, value: Any) -> bool:
-        return bool(pc.is_in(pa.scalar(value, self.categories[name].type), self.categories[name]).as_py())
+        known = self._known_values[name]
+        return bool(pc.is_in(pa.scalar(value, storage_type(known.type)).cast(known.type), known).as_py())
+
+    @cached_property
+    def _known_values(self) -> dict[str, Any]:
+        """The categories in physical types."""
+        return {name: values.cast(self.physical.field(name).type) for name, values in self.categories.items()}
 
     def row(self, record: Mapping[str, Any], *, store: str = "") -> tuple[Any, ...]:
         """Return a whole record as storage values in physical order; columns left out are null, if they may be."""
@@ -239,7 +252,8 @@ class Schema:
     @cached_property
     def _direct(self) -> list[Converter]:
         writers = [
-            direct_writer(self.arrow.field(f.name).type, f.descending, self.arrow.field(f.name).nullable) for f in self.specification.fields
+            direct_writer(self.physical.field(f.name).type, f.descending, self.arrow.field(f.name).nullable)
+            for f in self.specification.fields
         ]
         return writers if self.unique else [*writers, _id_bytes]
 
@@ -354,18 +368,18 @@ class Schema:
     def conform(self, table: Any, *, store: str = "", partial: bool = False) -> Any:
         """Return a table in physical types, its columns in the schema's order.
 
-        Numbers widen; nothing is rounded or cut: what does not fit is refused naming the column. ``partial`` allows columns to be
-        absent, else they become null where they may be. Raises ``SchemaMismatch``.
+        Numbers widen; nothing is rounded or cut: what does not fit is refused naming the column. A column that holds nothing but null
+        fits any type. ``partial`` allows columns to be absent, else they become null where they may be. Raises ``SchemaMismatch``, with
+        all differences of the columns at once.
         """
-        for name in table.column_names:
-            if name not in self.names and not (name == ID and not self.unique):
-                known = ", ".join(map(repr, self.names))
-                raise SchemaMismatch(f"store {store!r} has no column {name!r}; its columns are {known}", store=store, column=name)
+        self._compare(table, store, partial)
         arrays, fields = [], []
         for field in self.arrow:
             physical = self.physical.field(field.name)
             if field.name in table.column_names:
                 column = table.column(field.name)
+                if column.null_count == len(column):
+                    column = pa.nulls(len(column), physical.type)
             elif partial and field.name not in self.key_names:
                 continue
             else:
@@ -378,8 +392,32 @@ class Schema:
             fields.append(self.physical.field(ID))
         return pa.table(arrays, schema=pa.schema(fields))
 
+    def _compare(self, table: Any, store: str, partial: bool) -> None:
+        """Raise ``SchemaMismatch`` naming all columns that do not fit whatever their values."""
+        differences = {}
+        for field in table.schema:
+            name = field.name
+            if name == ID and not self.unique:
+                continue
+            if table.column_names.count(name) > 1:
+                differences[name] = f"{name!r}: twice in the frame"
+            elif name not in self.names:
+                differences[name] = f"no column {name!r} in the store, frame {_told(field)}"
+            elif not (fits(field, self.arrow.field(name)) or holds_nothing(table.column(name))):
+                differences[name] = f"{name!r}: store {_told(self.arrow.field(name))}, frame {_told(field)}"
+        for field in self.arrow:
+            needed = not field.nullable and table.num_rows and (not partial or field.name in self.key_names)
+            if needed and field.name not in table.column_names:
+                differences[field.name] = f"{field.name!r} may not be null: store {_told(field)}, not in the frame"
+        if differences:
+            told = "; ".join(differences.values())
+            remedy = "cast, rename, drop or give these columns, or widen the store with db.load(..., widen=True)"
+            known = "" if set(differences) <= set(self.names) else f"; the store's columns are {', '.join(map(repr, self.names))}"
+            message = f"store {store!r} and the frame differ: {told}{known}; {remedy}"
+            raise SchemaMismatch(message, store=store, column=next(iter(differences)), columns=tuple(differences))
+
     def column(self, name: str, column: Any, *, store: str = "") -> Any:
-        """Return one column in its physical type. Raises ``SchemaMismatch`` as ``conform`` does."""
+        """Return one column in its physical type. Raises ``SchemaMismatch`` for a value that does not fit."""
         field = self.arrow.field(name)
         column = self._conformed(column, field, self.physical.field(name).type, store)
         if column.null_count and not field.nullable:
@@ -392,16 +430,20 @@ class Schema:
             column = column.cast(column.type.value_type)
         kind = column.type
         if kind != wanted:
-            if not _widens(kind, wanted):
+            if not (_widens(_plain(kind), wanted) or holds_nothing(column)):
                 message = f"store {store!r}, column {field.name!r}: {kind} does not fit {wanted}; cast the column before writing it"
                 raise SchemaMismatch(message, store=store, column=field.name)
             try:
+                if pa.types.is_nested(kind) and _holds(kind, pa.types.is_null):
+                    column = pa.chunked_array([pa.array(column.to_pylist(), wanted)])  # Arrow's own cast of such lists is broken
+                if pa.types.is_integer(kind) and pa.types.is_decimal(wanted):
+                    column = column.cast(pa.decimal128(20, 0))  # as many digits as any has; what fits is seen in the next step
                 column = column.cast(wanted)
-            except pa.ArrowInvalid as error:
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
                 message = f"store {store!r}, column {field.name!r}: a value of type {kind} does not fit {wanted} ({error})"
                 raise SchemaMismatch(message, store=store, column=field.name) from None
         if field.name in self.categories:
-            known = pc.or_(pc.is_in(column, self.categories[field.name]), column.is_null())
+            known = pc.or_(pc.is_in(column, self._known_values[field.name]), column.is_null())
             if not pc.all(known, min_count=0).as_py():
                 value = column.filter(pc.invert(known))[0].as_py()
                 message = f"store {store!r}, column {field.name!r}: {value!r} is none of its categories"
@@ -417,6 +459,8 @@ class Schema:
                 field = self.arrow.field(name)
                 if pa.types.is_dictionary(field.type):
                     column = self._encoded(column, name, field.type)
+                elif column.type != field.type:
+                    column = column.cast(field.type)
             else:
                 field = table.schema.field(name)
             arrays.append(column)
@@ -425,22 +469,31 @@ class Schema:
 
     def _encoded(self, column: Any, name: str, kind: Any) -> Any:
         if name not in self.categories:
-            return column.dictionary_encode().cast(kind)
-        values = self.categories[name]
+            whole = _one(column).dictionary_encode()
+            return pa.DictionaryArray.from_arrays(
+                whole.indices.cast(kind.index_type), whole.dictionary.cast(kind.value_type), ordered=kind.ordered
+            )
+        values, known = self.categories[name], self._known_values[name]
         chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-        chunks = chunks or [pa.array([], column.type)]  # even no rows have their categories
-        made = [pa.DictionaryArray.from_arrays(pc.index_in(c, values).cast(kind.index_type), values, ordered=kind.ordered) for c in chunks]
+        chunks = chunks or [pa.array([], known.type)]  # even no rows have their categories
+        made = [pa.DictionaryArray.from_arrays(pc.index_in(c, known).cast(kind.index_type), values, ordered=kind.ordered) for c in chunks]
         return pa.chunked_array(made, kind)
 
 
 def is_document(field: Any) -> bool:
     """Say whether a column holds JSON documents."""
-    return bool(field.metadata) and field.metadata.get(b"sopnb") == b"json"
+    return meaning(field) == "json"
+
+
+def meaning(field: Any) -> str | None:
+    """Return what the values of a column mean beyond their type; None if nothing."""
+    said = (field.metadata or {}).get(MEANING)
+    return None if said is None else said.decode()
 
 
 def document(name: str, *, nullable: bool = True) -> Any:
     """Return the field of a column of JSON documents."""
-    return pa.field(name, pa.string(), nullable=nullable, metadata=DOCUMENT)
+    return pa.field(name, pa.string(), nullable=nullable, metadata={MEANING: b"json"})
 
 
 def _id_bytes(value: Any) -> bytes:
@@ -483,34 +536,82 @@ def _typed(text: str) -> Any:
     return pa.type_for_alias(text)
 
 
-def _widens(kind: Any, wanted: Any) -> bool:
-    """Say whether every value of ``kind`` that ``wanted`` can hold may be cast: a checked cast does the rest."""
+def fits(field: Any, wanted: Any) -> bool:
+    """Say whether a column of one field may be written into one of another, as far as its values fit.
+
+    Text may go into documents, where it is JSON; other meanings, as of periods, must be the same.
+    """
+    mine, theirs = meaning(field), meaning(wanted)
+    if mine != theirs and not (theirs == "json" and mine is None) and not pa.types.is_null(field.type):
+        return False
+    return _widens(_plain(field.type), _plain(wanted.type))
+
+
+def holds_nothing(column: Any) -> bool:
+    """Say whether a column is all null, or all lists of nulls or of nothing, so that it may be of any type."""
+    if column.null_count == len(column):
+        return True
     t = pa.types
-    if t.is_null(kind):
+    if not (t.is_list(column.type) or t.is_large_list(column.type)):
+        return False
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return all(holds_nothing(chunk.flatten()) for chunk in chunks)
+
+
+def _widens(kind: Any, wanted: Any) -> bool:
+    """Say whether every value of ``kind`` that ``wanted`` can hold may be cast: a checked cast does the rest. Both are plain."""
+    t = pa.types
+    if t.is_null(kind) or kind == wanted:
         return True
     if t.is_integer(kind):
         return bool(t.is_integer(wanted) or t.is_floating(wanted) or t.is_decimal(wanted))
     if t.is_floating(kind):
         return bool(t.is_floating(wanted) and wanted.bit_width >= kind.bit_width)
-    if t.is_decimal(kind):
-        return bool(t.is_decimal(wanted))
     if t.is_timestamp(kind):
         return bool(t.is_timestamp(wanted) and (kind.tz is None) == (wanted.tz is None))
-    for family in (t.is_date, t.is_time, t.is_duration):
-        if family(kind):
-            return bool(family(wanted))
-    texts = (t.is_string, t.is_large_string, t.is_string_view)
-    raw = (t.is_binary, t.is_large_binary, t.is_fixed_size_binary, t.is_binary_view)
-    for group in (texts, raw):
+    raw = (t.is_binary, t.is_large_binary, t.is_fixed_size_binary)
+    lists = (t.is_list, t.is_large_list, t.is_fixed_size_list)
+    for group in ((t.is_decimal,), (t.is_date,), (t.is_time,), (t.is_duration,), (t.is_string, t.is_large_string), raw):
         if any(is_one(kind) for is_one in group):
             return any(is_one(wanted) for is_one in group)
-    return bool(t.is_nested(kind) and t.is_nested(wanted))
+    if any(is_one(kind) for is_one in lists):
+        return any(is_one(wanted) for is_one in lists) and _widens(kind.value_type, wanted.value_type)
+    if t.is_struct(kind) and t.is_struct(wanted):
+        return [f.name for f in kind] == [f.name for f in wanted] and all(
+            _widens(a.type, b.type) for a, b in zip(kind, wanted, strict=True)
+        )
+    return False
 
 
-def _holds_dictionary(kind: Any) -> bool:
-    if pa.types.is_dictionary(kind):
-        return True
-    return bool(pa.types.is_nested(kind)) and any(_holds_dictionary(kind.field(i).type) for i in range(kind.num_fields))
+def _plain(kind: Any) -> Any:
+    """Return a type as it is stored: dictionaries as their values, views as plain text and bytes, in lists and structs too."""
+    t = pa.types
+    if t.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if t.is_string_view(kind) or t.is_binary_view(kind):
+        return pa.string() if t.is_string_view(kind) else pa.binary()
+    if t.is_struct(kind):
+        return pa.struct([field.with_type(_plain(field.type)) for field in kind])
+    if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
+        inner = kind.value_field.with_type(_plain(kind.value_type))
+        return (
+            pa.list_(inner, kind.list_size)
+            if t.is_fixed_size_list(kind)
+            else pa.large_list(inner)
+            if t.is_large_list(kind)
+            else pa.list_(inner)
+        )
+    return kind
+
+
+def _told(field: Any) -> str:
+    """Return the type of a column as messages tell it."""
+    return meaning(field) or str(field.type)
+
+
+def _holds(kind: Any, is_one: Callable[[Any], bool]) -> bool:
+    """Say whether a type is one of these, or holds one."""
+    return is_one(kind) or (bool(pa.types.is_nested(kind)) and any(_holds(kind.field(i).type, is_one) for i in range(kind.num_fields)))
 
 
 def _one(column: Any) -> Any:
@@ -520,7 +621,8 @@ def _one(column: Any) -> Any:
     return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined
 
 
-def _to_ipc(values: Any) -> bytes:
+def to_ipc(values: Any) -> bytes:
+    """Return an array as bytes."""
     sink = pa.BufferOutputStream()
     batch = pa.record_batch([values], names=["values"])
     with pa.ipc.new_stream(sink, batch.schema) as writer:
@@ -528,6 +630,7 @@ def _to_ipc(values: Any) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def _from_ipc(data: bytes) -> Any:
+def from_ipc(data: bytes) -> Any:
+    """Return the array that ``to_ipc`` wrote."""
     with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
         return reader.read_all().column(0).combine_chunks()

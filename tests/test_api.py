@@ -382,7 +382,7 @@ def test_the_first_piece_gives_the_types(db: Any) -> None:
     first = pd.DataFrame({"k": [1], "n": [1], "c": pd.Categorical(["a"])})
     for second, reason in [
         (first.assign(k=2, n=[None]), "'n'"),
-        (first.assign(k=2, n=1.5), "'n': double does not fit int64"),
+        (first.assign(k=2, n=1.5), "'n': store int64, frame double"),
         (first.assign(k=2, c=pd.Categorical(["b"])), "'c': 'b' is none of its categories"),
         (first.assign(k=2, more=1), "differ in their columns"),
         (first.assign(k=2)[["k", "n"]], "differ in their columns"),

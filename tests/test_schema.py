@@ -110,14 +110,14 @@ def test_columns_widen_but_never_lose(column: Any, fits: bool) -> None:
     if fits:
         assert schema.conform(table)["n"].to_pylist() == column.to_pylist()
     else:
-        with pytest.raises(SchemaMismatch, match="'flights', column 'n'"):
+        with pytest.raises(SchemaMismatch, match="'flights'.*'n'"):
             schema.conform(table, store="flights")
 
 
 def test_a_table_may_be_partial_but_not_in_its_key() -> None:
     table = pa.table({"written": pa.array([WRITTEN], pa.timestamp("us", "UTC")), "author": ["ada"]})
     assert NOTES.conform(table, partial=True).column_names == ["author", "written"]
-    with pytest.raises(SchemaMismatch, match="'stars' may not be null; row 0 is"):
+    with pytest.raises(SchemaMismatch, match="'stars' may not be null: store int64, not in the frame"):
         NOTES.conform(table)
     with pytest.raises(SchemaMismatch, match="'author' may not be null"):
         NOTES.conform(table.select(["written"]), partial=True)

@@ -107,7 +107,6 @@ class Load:
         says = pieces.says
         if self.index is not None:
             key = specification(self.index)
-            says = None if says is None else importlib.import_module("sopnb.frames.pandas").as_columns(says)
         elif pieces.names is None:
             raise InvalidInput(
                 f"store {self.name!r}: the data has no named index to be the key; say which columns are it with index=[...], or name the "
@@ -115,6 +114,8 @@ class Load:
             )
         else:
             key = IndexSpecification(tuple(IndexField(name) for name in pieces.names))
+        if says is not None:
+            says = importlib.import_module("sopnb.frames.pandas").kept(says, index=self.index is None)
         table = pieces.table
         categories = {
             field.name: _categories(table.column(field.name))

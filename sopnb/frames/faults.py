@@ -24,9 +24,7 @@ def sound(table: Any, schema: Schema, *, store: str, partial: bool) -> tuple[Any
         try:
             conformed = schema.conform(table, store=store, partial=partial)
         except SchemaMismatch as error:
-            if error.column not in table.column_names or error.column not in schema.names:
-                raise
-            if not _fits(table.column(error.column).slice(0, 0), error.column, schema):
+            if error.columns or error.column is None or error.column not in table.column_names:
                 raise
             bad, reason = _misfits(table.column(error.column), error.column, schema, store, table.num_rows)
             gone = table.filter(pa.array(bad))

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb.errors import InvalidInput
-from sopnb.frames.arrow import is_pandas
+from sopnb.frames.arrow import adopt, is_pandas
 from sopnb.schema import Schema
 
 
@@ -31,8 +31,7 @@ def key_columns(keys: Any, schema: Schema, *, store: str = "") -> Any:
     if not are_many(keys):
         raise InvalidInput(f"store {store!r}: {keys!r} is one key; give many as a list, an Index or a frame")
     if is_pandas(keys):
-        pandas = importlib.import_module("sopnb.frames.pandas")
-        table = pa.Table.from_pandas(pandas.key_frame(keys, names), preserve_index=False)
+        table = adopt(importlib.import_module("sopnb.frames.pandas").key_frame(keys, names))[0]
     elif isinstance(keys, pa.RecordBatch | pa.Table) or (hasattr(keys, "__arrow_c_stream__") and not isinstance(keys, pa.ChunkedArray)):
         table = pa.table(keys)
         missing = [name for name in names if name not in table.column_names]

@@ -1,7 +1,8 @@
 """pandas frames to Arrow and back, equal.
 
-What Arrow does not say (the index, its names, categories, numpy or nullable dtypes, ``attrs``) travels in the description that
-pyarrow and pandas agree on; the schema of the store keeps it, so that a page and the whole have the same dtypes.
+What Arrow does not say (the index, the kinds of the columns, labels, ``attrs``) is a ``Description``, which the schema of the store keeps,
+so that a page and the whole have the same dtypes. What cannot be brought back is a fault: it forbids to make a store of the frame, and
+does not matter where the frame is written into a store that has its own description.
 
 A numpy column of integers or booleans cannot hold null, so its Arrow field may not be null either: a missing value is refused by
 name later on, instead of turning the column into floats. Integers and booleans that may be null, in stores that were not loaded
@@ -11,83 +12,264 @@ from pandas, come as the nullable dtypes ``Int64`` and ``boolean``.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from sopnb.errors import InvalidInput
-from sopnb.schema import Schema, document
+from sopnb.frames import kinds
+from sopnb.frames.kinds import NULLABLE, Category, Interval, Kind, Objects, Period, adopted, restored
+from sopnb.schema import Schema
 
-_DOCUMENTS = ("mixed", "mixed-integer")
-_NULLABLE = {
-    pa.int8(): pd.Int8Dtype(),
-    pa.int16(): pd.Int16Dtype(),
-    pa.int32(): pd.Int32Dtype(),
-    pa.int64(): pd.Int64Dtype(),
-    pa.uint8(): pd.UInt8Dtype(),
-    pa.uint16(): pd.UInt16Dtype(),
-    pa.uint32(): pd.UInt32Dtype(),
-    pa.uint64(): pd.UInt64Dtype(),
-    pa.bool_(): pd.BooleanDtype(),
-}
+Backend = Literal["numpy_nullable", "pyarrow"]
+_LABELS = ("object", "str", "string")
+
+
+class Description(msgspec.Struct, frozen=True):
+    """What a frame says beyond its Arrow form; the schema of a store keeps it as a dict of plain values.
+
+    ``index`` names the columns that are its index, None where it has none of its own; ``columns`` are the kinds by name, those of the
+    index too; ``freq`` is the frequency of the index; ``labels`` is the dtype of the column names, ``label`` their name; ``attrs`` is
+    JSON; ``faults`` says why a frame like this would not come back.
+    """
+
+    index: list[str] | None
+    columns: dict[str, Kind]
+    freq: str | None = None
+    labels: str = "object"
+    label: str | None = None
+    attrs: str = "{}"
+    unique_labels: bool = False
+    faults: list[str] = []
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values and bytes."""
+        said: dict[str, Any] = msgspec.to_builtins(self, builtin_types=(bytes,))
+        return said
+
+    @classmethod
+    def of(cls, said: dict[str, Any]) -> Description:
+        """Return the description that ``to_dict`` gave."""
+        return msgspec.convert(said, cls, builtin_types=(bytes,))
+
+
+# -- in -----------------------------------------------------------------------------------------------------------------------
 
 
 def adopt(frame: Any, *, documents: Collection[str] = ()) -> tuple[Any, tuple[str, ...] | None, dict[str, Any] | None]:
     """Return (table, the names of the index if all its levels have one, the description of the frame).
 
     An index without a name is left out. ``documents`` names columns whose values become JSON documents whatever they are. Raises
-    ``InvalidInput`` naming the column that cannot be kept as it is.
+    ``InvalidInput`` naming the column that cannot be stored.
     """
     if isinstance(frame, pd.Series):
         frame = frame.to_frame()
     if not isinstance(frame, pd.DataFrame):
         raise InvalidInput(f"rows cannot be read from {type(frame).__name__}; give a DataFrame")
-    _check_columns(frame)
     names = tuple(frame.index.names) if all(isinstance(name, str) for name in frame.index.names) else None
-    documents = [name for name in frame.columns if name in documents or _is_document(frame[name], name)]
-    if documents:
-        texts = {name: frame[name].astype(object).map(_text(name), na_action="ignore") for name in documents}
-        frame = frame.assign(**texts)
-    try:
-        table = pa.Table.from_pandas(frame, preserve_index=names is not None)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
-        raise InvalidInput(f"{_told(error)}; cast that column to one type, to decimal for larger numbers, or to JSON text") from None
-    description = json.loads(table.schema.metadata[b"pandas"])
-    fields = [_field(field, frame, field.name in documents) for field in table.schema]
-    arrays = [column.cast(pa.string()) if f.name in documents else column for column, f in zip(table.columns, fields, strict=True)]
-    frame_says = {"pandas": json.dumps(description), "index": list(names) if names else None, "documents": documents}
-    return pa.table(arrays, schema=pa.schema(fields)), names, frame_says
+    arrays, fields, found, faults = [], [], {}, []
+    for name, values in _columns(frame, names or ()):
+        column = kinds.documents(values.astype(object), name) if name in documents else adopted(values, name)
+        arrays.append(column.array)
+        fields.append(column.field(name, solid=kinds.solid(values.dtype) and name not in documents))
+        found[name] = column.kind
+        faults += column.faults
+    attrs, more = _attrs(frame.attrs)
+    if names is None and any(isinstance(name, str) for name in frame.index.names):
+        more.append(f"the index has levels without a name ({list(frame.index.names)}); name all, or use reset_index()")
+    description = Description(
+        list(names) if names else None,
+        found,
+        freq=kinds.freq_text(frame.index),
+        labels="range" if isinstance(frame.columns, pd.RangeIndex) else str(frame.columns.dtype),
+        label=frame.columns.name if isinstance(frame.columns.name, str) else None,
+        attrs=attrs,
+        unique_labels=not frame.flags.allows_duplicate_labels,
+        faults=faults + more + _label_faults(frame.columns),
+    )
+    return pa.table(arrays, schema=pa.schema(fields)) if fields else _rows_only(len(frame)), names, description.to_dict()
 
 
-def to_pandas(table: Any, schema: Schema, *, nullable: bool = False) -> Any:
+def _rows_only(n: int) -> Any:
+    return pa.table({"": pa.nulls(n)}).select([])
+
+
+def _columns(frame: Any, index: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the columns and the levels of the index by name. Raises ``InvalidInput`` for names that are no text or there twice."""
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise InvalidInput("the frame has several levels of column names; join them into one first")
+    for name in frame.columns:
+        if not isinstance(name, str):
+            raise InvalidInput(f"column {name!r} has a {type(name).__name__} for a name; rename it to text")
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise InvalidInput(f"column {twice[0]!r} is there twice; rename one of them")
+    for at, name in enumerate(index):
+        if name in frame.columns or name in index[:at]:
+            raise InvalidInput(f"column {name!r} is there twice, as index too; rename one of them")
+    for at, name in enumerate(frame.columns):
+        yield str(name), frame.iloc[:, at]
+    for at, name in enumerate(index):
+        yield name, frame.index.get_level_values(at)
+
+
+def _attrs(attrs: dict[Any, Any]) -> tuple[str, list[str]]:
+    """Return (attrs as JSON, what of them is not)."""
+    faults = []
+    for name, value in attrs.items():
+        try:
+            same = json.loads(json.dumps({name: value}, allow_nan=False)) == {name: value}
+        except (TypeError, ValueError):
+            same = False
+        if not same:
+            faults.append(f"attrs[{name!r}] is no JSON document and would not come back; make it one, or delete it")
+    return "{}" if faults else json.dumps(dict(attrs)), faults
+
+
+def _label_faults(labels: Any) -> list[str]:
+    faults = []
+    if not (str(labels.dtype) in _LABELS or (isinstance(labels, pd.RangeIndex) and not len(labels))):
+        faults.append(f"the column names are of dtype {labels.dtype} and would come back as text; use frame.columns = list(frame.columns)")
+    if not (labels.name is None or isinstance(labels.name, str)):
+        faults.append(f"the column names are named {labels.name!r}, which is no text; rename them")
+    return faults
+
+
+def kept(said: dict[str, Any], *, index: bool) -> dict[str, Any]:
+    """Return the description that a new store keeps; without ``index`` the index comes back as columns.
+
+    Raises ``InvalidInput`` naming the column that would not come back as it is.
+    """
+    description = Description.of(said)
+    for fault in description.faults:
+        raise InvalidInput(fault)
+    if index:
+        return said
+    return msgspec.structs.replace(description, index=None, freq=None).to_dict()
+
+
+# -- out ----------------------------------------------------------------------------------------------------------------------
+
+
+def to_pandas(table: Any, schema: Schema, *, nullable: bool = False, dtype_backend: Backend | None = None) -> Any:
     """Return a table of the user's columns (``Schema.present``) as a frame with the dtypes that the schema says.
 
     With ``nullable`` integers and booleans come as the nullable dtypes, because rows may be missing that the schema knows nothing of.
+    ``dtype_backend`` is as in ``pandas.read_parquet``: "numpy_nullable" for nullable numbers, booleans and text, "pyarrow" for Arrow
+    dtypes; categories, periods, intervals and JSON documents stay what they are. Raises ``InvalidInput`` for another backend.
     """
-    says = schema.frame
-    if says is None:
-        frame = table.to_pandas(types_mapper=_NULLABLE.get)
-        documents = [field.name for field in table.schema if field.metadata and field.metadata.get(b"sopnb") == b"json"]
+    if dtype_backend not in (None, "numpy_nullable", "pyarrow"):
+        raise InvalidInput(f'dtype_backend={dtype_backend!r}; it is None, "numpy_nullable" or "pyarrow"')
+    description = _description(schema)
+    chosen = {f.name: _chosen(f, description, nullable=nullable, backend=dtype_backend) for f in table.schema}
+    plain = table.select([name for name, kind in chosen.items() if kind is None])
+    taken = plain.to_pandas(types_mapper=NULLABLE.get, ignore_metadata=True)
+    levels = [name for name in (description and description.index) or () if name in chosen]
+    columns = {
+        name: taken[name] if kind is None else restored(table.column(name), kind, nullable=nullable)
+        for name, kind in chosen.items()
+        if name not in levels
+    }
+    index = _index(table, levels, chosen, description) if levels else pd.RangeIndex(table.num_rows)
+    frame = pd.DataFrame({at: _series(values, index) for at, values in enumerate(columns.values())}, index=index)
+    return _labelled(frame, list(columns), description)
+
+
+def _description(schema: Schema) -> Description | None:
+    if schema.frame is None:
+        return None
+    if "pandas" not in schema.memo:
+        schema.memo["pandas"] = _formerly(schema) if "pandas" in schema.frame else Description.of(schema.frame)
+    described: Description = schema.memo["pandas"]
+    return described
+
+
+def _chosen(field: Any, description: Description | None, *, nullable: bool, backend: Backend | None) -> Kind | None:
+    """Return the kind that a column comes back as; None for what Arrow makes of it."""
+    kind = None if description is None else description.columns.get(field.name)
+    if kind is None and field.metadata and field.metadata.get(b"sopnb") == b"json":
+        kind = Objects("document")
+    if backend is None or isinstance(kind, Category | Period | Interval) or (isinstance(kind, Objects) and kind.form == "document"):
+        return kind
+    if backend == "pyarrow":
+        return kinds.Arrow()
+    t = pa.types
+    if field.type in NULLABLE or t.is_float32(field.type) or t.is_float64(field.type):
+        return kinds.Nullable()
+    if t.is_string(field.type) or t.is_large_string(field.type):
+        return kinds.Text("python" if pd.StringDtype().storage == "python" else "pyarrow", "NA")
+    return kind
+
+
+def _series(values: Any, index: Any) -> Any:
+    return pd.Series(values.array if isinstance(values, pd.Series) else values, index=index, dtype=values.dtype, copy=False)
+
+
+def _index(table: Any, levels: Sequence[str], chosen: dict[str, Kind | None], description: Description | None) -> Any:
+    made = [chosen[name] or kinds.Arrow() for name in levels]
+    if len(levels) > 1:
+        return pd.MultiIndex.from_arrays([kinds.index(table.column(name), kind, name) for name, kind in zip(levels, made, strict=True)])
+    return kinds.index(table.column(levels[0]), made[0], levels[0], description.freq if description else None)
+
+
+def _labelled(frame: Any, names: list[str], description: Description | None) -> Any:
+    if description is None:
+        frame.columns = pd.Index(names) if names else frame.columns
+        return frame
+    if names or description.labels in _LABELS:
+        labels = description.labels if description.labels in _LABELS else "object"
+        frame.columns = pd.Index(names, dtype=_label_dtype(labels), name=description.label)
     else:
-        description = json.loads(says["pandas"])
-        description["columns"] = [c for c in description["columns"] if (c["field_name"] or c["name"]) in table.column_names]
-        kept = [name for name in description["index_columns"] if isinstance(name, str) and name in table.column_names]
-        description["index_columns"] = kept if says["index"] else []
-        described = table.replace_schema_metadata({b"pandas": json.dumps(description).encode()})
-        frame = described.to_pandas(types_mapper=_NULLABLE.get if nullable else None)
-        documents = [name for name in says["documents"] if name in table.column_names]
-    for name in documents:
-        values = [None if text is None else json.loads(text) for text in table.column(name).to_pylist()]
-        frame[name] = pd.Series(values, index=frame.index, dtype=object)
-    return frame
+        frame.columns = pd.RangeIndex(0, name=description.label)
+    frame.attrs = json.loads(description.attrs)
+    return frame.set_flags(allows_duplicate_labels=False) if description.unique_labels else frame
+
+
+def _label_dtype(labels: str) -> Any:
+    try:
+        return pd.api.types.pandas_dtype(labels) if labels != "str" else pd.Index(["a"]).dtype
+    except TypeError:
+        return np.dtype(object)
+
+
+def _formerly(schema: Schema) -> Description:
+    """Return the description in the form in which stores kept it before columns had kinds: that of pyarrow and pandas."""
+    said = schema.frame or {}
+    blank = json.loads(said["pandas"])
+    empty = schema.present(schema.physical.empty_table(), schema.names)
+    framed = empty.replace_schema_metadata({b"pandas": said["pandas"].encode()}).to_pandas()
+    found = {}
+    for name in schema.names:
+        values = framed[name] if name in framed.columns else framed.index.get_level_values(name)
+        document = name in said["documents"]
+        found[name] = Objects("document") if document else _former_kind(values, schema.arrow.field(name).type)
+    attrs = json.dumps(blank.get("attributes") or {})
+    return Description(said["index"], found, labels=str(pd.Index(["a"]).dtype), attrs=attrs)
+
+
+def _former_kind(values: Any, kind: Any) -> Kind:
+    if values.dtype != object:
+        return adopted(values, values.name).kind
+    t = pa.types
+    forms = {
+        "text": t.is_string(kind) or t.is_large_string(kind),
+        "bytes": t.is_binary(kind) or t.is_large_binary(kind),
+        "decimal": t.is_decimal(kind),
+        "array": t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind),
+    }
+    return Objects(next((form for form, fits in forms.items() if fits), "other"))
 
 
 def index_columns(schema: Schema) -> tuple[str, ...]:
     """Return the columns that come back as the index of a frame."""
     return () if schema.frame is None else tuple(schema.frame["index"] or ())
+
+
+# -- keys ---------------------------------------------------------------------------------------------------------------------
 
 
 def key_frame(keys: Any, names: Sequence[str]) -> Any:
@@ -114,66 +296,6 @@ def _from_tuples(keys: Any, names: Sequence[str]) -> Any:
     return pd.DataFrame(tuples, columns=list(names))
 
 
-def as_columns(says: dict[str, Any]) -> dict[str, Any]:
-    """Return a description under which the index comes back as columns."""
-    return {**says, "index": None}
-
-
-def _check_columns(frame: Any) -> None:
-    if isinstance(frame.columns, pd.MultiIndex):
-        raise InvalidInput("the frame has several levels of column names; join them into one first")
-    for name in frame.columns:
-        if not isinstance(name, str):
-            raise InvalidInput(f"column {name!r} has a {type(name).__name__} for a name; rename it to text")
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise InvalidInput(f"column {twice[0]!r} is there twice; rename one of them")
-    for name, dtype in frame.dtypes.items():
-        if isinstance(dtype, pd.SparseDtype) or getattr(dtype, "kind", "") == "c":
-            raise InvalidInput(f"column {name!r} of dtype {dtype} cannot be stored; make it dense, or two columns of real numbers")
-
-
-def _is_document(column: Any, name: str) -> bool:
-    if column.dtype != object:
-        return False
-    kind = pd.api.types.infer_dtype(column, skipna=True)
-    if kind == "mixed" and all(isinstance(v, list | tuple | np.ndarray) or pd.api.types.is_scalar(v) for v in column):
-        return any(isinstance(x, dict) for v in column if isinstance(v, list | tuple | np.ndarray) for x in v) or not _one_kind(column)
-    if kind == "integer" and any(isinstance(v, int) and not -(2**63) <= v < 2**64 for v in column):
-        raise InvalidInput(f"column {name!r} holds integers beyond 64 bits; make it a decimal column, or JSON text")
-    return kind in _DOCUMENTS
-
-
-def _one_kind(column: Any) -> bool:
-    try:
-        pa.array(column, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return False
-    return True
-
-
-def _text(name: str) -> Any:
-    def convert(value: Any) -> str:
-        try:
-            return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        except (TypeError, ValueError) as error:
-            raise InvalidInput(f"column {name!r} mixes kinds that are no JSON document ({error}); cast it to one type") from None
-
-    return convert
-
-
-def _field(field: Any, frame: Any, is_document: bool) -> Any:
-    if is_document:
-        return document(field.name)
-    dtype = frame[field.name].dtype if field.name in frame.columns else frame.index.get_level_values(field.name).dtype
-    solid = type(dtype).__module__.startswith("numpy") and dtype.kind in "iub"
-    return field.with_nullable(not solid).remove_metadata()
-
-
-def _told(error: Exception) -> str:
-    return "; ".join(str(part) for part in error.args)
-
-
 def rejected_frame(tables: Sequence[Any], records: Sequence[tuple[Any, str]], schema: Schema) -> Any:
     """Return what a write refused as one frame, with the column ``_reason`` last; the index of the store's frames comes as columns."""
     frames = []
@@ -181,7 +303,7 @@ def rejected_frame(tables: Sequence[Any], records: Sequence[tuple[Any, str]], sc
         known = [name for name in table.column_names if name in schema.names]
         physical = all(table.schema.field(name).type == schema.physical.field(name).type for name in known)
         seen = schema.present(table, table.column_names) if physical else table
-        frames.append(seen.to_pandas(types_mapper=_NULLABLE.get))
+        frames.append(seen.to_pandas(types_mapper=NULLABLE.get))
     if records:
         frames.append(pd.DataFrame([{**record, "_reason": reason} for record, reason in records]))
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)

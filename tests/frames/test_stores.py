@@ -121,7 +121,6 @@ def test_times_as_keys_come_back_as_index() -> None:
         (pd.DataFrame({"k": [1], "o": [object()]}), "'o'"),
         (pd.DataFrame({"k": [1], "_seq": [1]}), "'_seq'.*reserved"),
         (pd.DataFrame({"k": [pd.Interval(0, 1)], "v": [1]}), "'k'"),
-        (pd.DataFrame({"k": [1], "p": pd.period_range("2013", periods=1)}), "'p'"),
     ],
 )
 def test_m11_what_cannot_be_kept_is_refused_by_name(frame: Any, reason: str) -> None:

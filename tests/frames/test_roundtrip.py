@@ -1,0 +1,83 @@
+"""Whatever goes in comes back equal: frames of all types, through a store, as a whole and in pieces; or it is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import sopnb
+from tests.api_support import QUIET, SMALL
+from tests.frames.support import Drawn, assert_same, expected, frames
+
+RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much]
+
+
+def examples(request: pytest.FixtureRequest, ordinarily: int) -> int:
+    """Return how many frames a test draws; the long option draws 25 times as many."""
+    return ordinarily * (25 if request.config.getoption("--long") else 1)
+
+
+class Arena:
+    """A database in memory for many small stores; another one now and then, for it keeps its past."""
+
+    def __init__(self) -> None:
+        self.used = 0
+        self.db = sopnb.open(":memory:", settings=SMALL, handle=QUIET)
+
+    @contextmanager
+    def store(self, data: Any, index: Any) -> Iterator[Any]:
+        """Load data into a store that is dropped afterwards."""
+        self.used += 1
+        if self.used % 500 == 0:
+            self.close()
+            self.db = sopnb.open(":memory:", settings=SMALL, handle=QUIET)
+        try:
+            yield self.db.load("frame", data, index)
+        finally:
+            if "frame" in self.db:
+                self.db.drop("frame")
+
+    def close(self) -> None:
+        assert self.db.check().ok
+        self.db.close()
+
+
+@pytest.fixture(scope="module")
+def arena() -> Iterator[Arena]:
+    arena = Arena()
+    yield arena
+    arena.close()
+
+
+def test_frames_of_all_types_come_back_equal(arena: Arena, request: pytest.FixtureRequest) -> None:
+    @settings(max_examples=examples(request, 2000), deadline=None, suppress_health_check=RELAXED)
+    @given(frames())
+    def check(drawn: Drawn) -> None:
+        with arena.store(drawn.frame, drawn.index) as store:
+            got = store[:].to_pandas()
+            assert_same(got, expected(drawn, got["row"].to_numpy()))
+
+    check()
+
+
+def test_a_page_has_the_dtypes_of_the_whole(arena: Arena, request: pytest.FixtureRequest) -> None:
+    """Also where its rows are all null, or where there are none."""
+
+    @settings(max_examples=examples(request, 200), deadline=None, suppress_health_check=RELAXED)
+    @given(frames(), st.data())
+    def check(drawn: Drawn, data: Any) -> None:
+        with arena.store(drawn.frame, drawn.index) as store:
+            whole = store[:].to_pandas()
+            start = data.draw(st.integers(0, len(whole)))
+            stop = data.draw(st.integers(start, len(whole)))
+            page = whole.iloc[start:stop]
+            assert_same(store[:].rows(start, stop), page if drawn.index is None else page.reset_index(drop=True))
+            assert store.upsert(store[:].rows(start, stop)).unchanged == stop - start
+            assert store.upsert(drawn.frame).unchanged == len(drawn.frame)
+
+    check()
