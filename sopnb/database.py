@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
@@ -135,23 +135,27 @@ class Database:
     @overload
     def load(
         self, name: str, data: Any, index: Index | None = None, *, if_exists: IfExists = "raise", on_error: OnError = "raise",
-        message: str = "", dry_run: Literal[False] = False,
+        message: str = "", types: Mapping[str, str] | None = None, dry_run: Literal[False] = False,
     ) -> Store: ...  # fmt: skip
     @overload
     def load(
         self, name: str, data: Any, index: Index | None = None, *, if_exists: IfExists = "raise", on_error: OnError = "raise",
-        message: str = "", dry_run: Literal[True],
+        message: str = "", types: Mapping[str, str] | None = None, dry_run: Literal[True],
     ) -> Schema: ...  # fmt: skip
     def load(
         self, name: str, data: Any, index: Index | None = None, *, if_exists: IfExists = "raise", on_error: OnError = "raise",
-        message: str = "", dry_run: bool = False,
+        message: str = "", types: Mapping[str, str] | None = None, dry_run: bool = False,
     ) -> Store | Schema:  # fmt: skip
         """Load data into a store, in one commit, and return the store; ``store.loaded`` says what was done.
 
         ``data`` is a DataFrame, anything with Arrow columns, a list of dicts, or a reader or iterator of any of these, which is taken
-        piece by piece and never held as a whole; the first piece gives the types. With ``index=[columns]`` these are the key, a leading
-        ``-`` making one descending, and frames come back with a fresh RangeIndex. Without it a *named* index of the frame is the key, and
-        comes back as the index. Everything that pandas and Arrow say of the data comes back equal, or the load is refused.
+        piece by piece and never held as a whole; the first piece gives the types. A path, a pattern such as ``"2013-*.csv"``, or a list
+        of these are files: CSV, JSON lines, Parquet, Arrow or ORC, by their suffixes. Columns of text have the types that all of their
+        values have, unless ``types`` or a store that is there says others; between two commas is null, ``""`` is empty text.
+
+        With ``index=[columns]`` these are the key, a leading ``-`` making one descending, and frames come back with a fresh RangeIndex.
+        Without it a *named* index of the frame is the key, and comes back as the index. Everything that pandas and Arrow say of the data
+        comes back equal, or the load is refused.
 
         ``if_exists`` says what is done with a store of this name: "raise", "replace" it, "insert" the rows into it, or "upsert" them.
         ``on_error="report"`` leaves out the rows that do not fit, which ``store.loaded.rejected`` then shows. With ``dry_run`` nothing is
@@ -168,9 +172,9 @@ class Database:
         >>> db.load("planes", day.assign(seats=200), if_exists="upsert")[:].to_pandas().loc["N3", "seats"]
         np.int64(200)
         """
-        load = Load(name, data, index, if_exists, on_error)
+        load = Load(name, data, index, if_exists, on_error, types)
         if dry_run:
-            return load.schema()
+            return load.schema(self._lease.use())
         engine, load = self._lease.use(), load.begun()
 
         def body(work: Work) -> Counts:

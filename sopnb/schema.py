@@ -92,7 +92,7 @@ class Schema:
     ) -> Schema:
         """Return a schema of a ``pyarrow.Schema``, or of names and type words such as ``"decimal128(10, 2)"`` or ``"json"``."""
         if not isinstance(columns, pa.Schema):
-            columns = pa.schema([_worded(name, word, key=name in specification.names) for name, word in columns.items()])
+            columns = pa.schema([worded(name, word, key=name in specification.names) for name, word in columns.items()])
         return cls(columns, specification, categories=categories, frame=frame)
 
     @classmethod
@@ -502,7 +502,8 @@ def _id_bytes(value: Any) -> bytes:
     return value
 
 
-def _worded(name: str, word: Any, *, key: bool) -> Any:
+def worded(name: str, word: Any, *, key: bool = False) -> Any:
+    """Return the field of a column from a type word, such as ``"decimal128(10, 2)"``. Raises ``InvalidInput`` naming the column."""
     if isinstance(word, pa.DataType):
         return pa.field(name, word, nullable=not key)
     text = str(word).strip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -105,9 +105,10 @@ class Transaction:
         if_exists: IfExists = "raise",
         on_error: OnError = "raise",
         message: str = "",
+        types: Mapping[str, str] | None = None,
     ) -> Store:
         """Load data into a store; see ``Database.load``."""
-        counts = Load(name, data, index, if_exists, on_error).into(self._work, self._lease.engine)
+        counts = Load(name, data, index, if_exists, on_error, types).into(self._work, self._lease.engine)
         if message:
             self.message = f"{self.message}; {message}" if self.message else message
         return Store(Within(self._lease, self._work, name), loaded=counts)

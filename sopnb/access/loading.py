@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from sopnb.engine.storework import StoreWork
 from sopnb.engine.work import Work
 from sopnb.errors import InvalidInput, StoreExists
 from sopnb.frames.incoming import Incoming, conformed
-from sopnb.frames.pieces import Pieces, streams
+from sopnb.frames.pieces import Pieces, opened, streams
 from sopnb.index import IndexField, IndexSpecification
 from sopnb.schema import Schema
 
@@ -44,6 +45,7 @@ class Load:
     index: Index | None = None
     if_exists: IfExists = "raise"
     on_error: OnError = "raise"
+    types: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         checked_name(self.name, "store")
@@ -63,9 +65,17 @@ class Load:
             return self
         return replace(self, data=pa.RecordBatchReader.from_stream(self.data))
 
-    def schema(self) -> Schema:
+    @cached_property
+    def _source(self) -> Any:
+        """The data, opened if it is in files: they are looked through once, however often the load is tried."""
+        return opened(self.data, self.types)
+
+    def schema(self, engine: Engine) -> Schema:
         """Return the schema of the store that it would make."""
-        return self._schema(Pieces(self.data))
+        return self._schema(self._pieces(engine))
+
+    def _pieces(self, engine: Engine, into: Schema | None = None, refuse: Callable[[Any], object] | None = None) -> Pieces:
+        return Pieces(self._source, into=into, refuse=refuse, bar=Progress(engine.handle, engine.clock).bar)
 
     def into(self, work: Work, engine: Engine) -> Counts:
         """Write the data within a transaction of this engine.
@@ -73,23 +83,24 @@ class Load:
         Raises ``StoreExists``, ``DuplicateKey``, ``InvalidInput`` or ``SchemaMismatch``.
         """
         work.writing()
+        misfits: list[Any] = []
+        refuse = misfits.append if self.on_error == "report" else None
         exists = self.name in work.stores()
         if exists and self.if_exists == "raise":
             raise StoreExists(self.name)
         if exists and self.if_exists != "replace":
             store = work.store(self.name)
             self._same_index(store.schema.specification)
-            return self._write(store, Pieces(self.data, documents=store.schema.documents), engine)
-        pieces = Pieces(self.data)
+            return self._write(store, self._pieces(engine, store.schema, refuse), engine, misfits)
+        pieces = self._pieces(engine, refuse=refuse)
         schema = self._schema(pieces)
         if exists:
             work.drop(self.name)
-        return self._write(work.create(self.name, schema), pieces, engine)
+        return self._write(work.create(self.name, schema), pieces, engine, misfits)
 
-    def _write(self, store: StoreWork, pieces: Pieces, engine: Engine) -> Counts:
+    def _write(self, store: StoreWork, pieces: Pieces, engine: Engine, misfits: list[Any]) -> Counts:
         schema, report = store.schema, self.on_error == "report"
         kind: Literal["insert", "upsert"] = "upsert" if self.if_exists == "upsert" else "insert"
-        misfits: list[Any] = []
         tables = conformed(
             pieces,
             schema,
@@ -98,7 +109,7 @@ class Load:
             size=max(engine.handle.load_bytes // PIECE, 1),
             refused=misfits if report else None,
         )
-        with Progress(engine.handle, engine.clock).bar(f"load {self.name}", pieces.rows) as done:
+        with Progress(engine.handle, engine.clock).bar(f"load {self.name}", pieces.expected) as done:
             counts = store.load(kind, tables, on_error=self.on_error, progress=done)
         refused = [] if counts.rejected is None else [counts.rejected]
         return replace(counts, rejected=Incoming(refused_tables=misfits).rejected(schema, refused))

@@ -15,6 +15,8 @@ PATIENCE = 1.0
 """Seconds after which a bar appears by itself."""
 
 Done = Callable[[int], object]
+Total = int | None | Callable[[], int | None]
+"""How much there is to do, or what says it as soon as it is known."""
 
 
 class Progress:
@@ -24,12 +26,12 @@ class Progress:
         self._wanted, self._clock = settings.progress, clock
 
     @contextmanager
-    def bar(self, what: str, rows: int | None) -> Iterator[Done]:
-        """Show how far some work is: gives what is called with the number of rows that were done since the last call."""
+    def bar(self, what: str, total: Total, *, unit: str = " rows") -> Iterator[Done]:
+        """Show how far some work is: gives what is called with the number of rows (or of another unit) done since the last call."""
         if self._wanted is False or threading.current_thread() is not threading.main_thread():
             yield lambda done: None
             return
-        shown = _Bar(what, rows, self._clock, at_once=self._wanted is True)
+        shown = _Bar(what, total, unit, self._clock, at_once=self._wanted is True)
         try:
             yield shown.add
         finally:
@@ -37,8 +39,8 @@ class Progress:
 
 
 class _Bar:
-    def __init__(self, what: str, rows: int | None, clock: Clock, *, at_once: bool) -> None:
-        self._what, self._rows, self._clock = what, rows, clock
+    def __init__(self, what: str, total: Total, unit: str, clock: Clock, *, at_once: bool) -> None:
+        self._what, self._total, self._unit, self._clock = what, total, unit, clock
         self._limit = clock.monotonic() + (0 if at_once else PATIENCE)
         self._done = 0
         self._bar: Any = None
@@ -48,6 +50,8 @@ class _Bar:
     def add(self, done: int) -> None:
         self._done += done
         if self._bar is not None:
+            if callable(self._total):
+                self._bar.total = self._total()
             self._bar.update(done)
         elif self._clock.monotonic() >= self._limit:
             self._show()
@@ -55,7 +59,8 @@ class _Bar:
     def _show(self) -> None:
         # loaded only when there is something to show: in a notebook it brings the widgets with it
         tqdm = importlib.import_module("tqdm.auto").tqdm
-        self._bar = tqdm(desc=self._what, total=self._rows, initial=self._done, unit=" rows", unit_scale=True, leave=False)
+        total = self._total() if callable(self._total) else self._total
+        self._bar = tqdm(desc=self._what, total=total, initial=self._done, unit=self._unit, unit_scale=True, leave=False)
 
     def close(self) -> None:
         if self._bar is not None:

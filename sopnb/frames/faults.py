@@ -45,7 +45,7 @@ def _fits(column: Any, name: str, schema: Schema) -> bool:
 def _misfits(column: Any, name: str, schema: Schema, store: str, n: int) -> tuple[Any, str]:
     """Return which values do not fit, found by halving, and why the first of them does not."""
     bad = np.zeros(n, bool)
-    bad[list(_halved(lambda start, stop: _fits(column.slice(start, stop - start), name, schema), 0, n))] = True
+    bad[list(halved(lambda start, stop: _fits(column.slice(start, stop - start), name, schema), 0, n))] = True
     first = int(np.argmax(bad))
     try:
         schema.column(name, column.slice(first, 1), store=store)
@@ -54,12 +54,13 @@ def _misfits(column: Any, name: str, schema: Schema, store: str, n: int) -> tupl
     return bad, f"store {store!r}, column {name!r} does not fit"
 
 
-def _halved(fits: Callable[[int, int], bool], start: int, stop: int) -> Iterator[int]:
+def halved(fits: Callable[[int, int], bool], start: int, stop: int) -> Iterator[int]:
+    """Yield the places between two that do not fit, found by halving: ``fits`` says whether all of a piece do."""
     if start == stop or fits(start, stop):
         return
     if stop - start == 1:
         yield start
         return
     middle = (start + stop) // 2
-    yield from _halved(fits, start, middle)
-    yield from _halved(fits, middle, stop)
+    yield from halved(fits, start, middle)
+    yield from halved(fits, middle, stop)

@@ -1,4 +1,4 @@
-"""Every operation on files that the package makes, in one place.
+"""Every operation on the files of a database, in one place; files that users bring or ask for go through ``frames/files``.
 
 ``Files`` is the real disk. ``sopnb.testing.disk.SimulatedDisk`` overrides every method, so the same storage code runs on a disk
 that loses power. Errors are translated here and nowhere else: a full disk is ``NoSpace``, any other failure ``StorageError``;
