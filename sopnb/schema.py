@@ -24,6 +24,8 @@ ID_BYTES = 16
 RESERVED = ("_id", "_seq", "_reason")
 MEANING = b"sopnb"
 """The metadata of a field that says what its values mean beyond their type: "json", "period[M]", "interval[right]"."""
+DOCUMENT = {MEANING: b"json"}
+"""That of a column of JSON documents."""
 _WORDS = {
     "string": pa.string(),
     "text": pa.string(),
@@ -493,7 +495,7 @@ def meaning(field: Any) -> str | None:
 
 def document(name: str, *, nullable: bool = True) -> Any:
     """Return the field of a column of JSON documents."""
-    return pa.field(name, pa.string(), nullable=nullable, metadata={MEANING: b"json"})
+    return pa.field(name, pa.string(), nullable=nullable, metadata=DOCUMENT)
 
 
 def _id_bytes(value: Any) -> bytes:
