@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import pyarrow as pa
 
@@ -16,6 +16,7 @@ from sopnb.access.explanation import Explanation
 from sopnb.access.expression import SEQ
 from sopnb.access.filter import Filter
 from sopnb.access.keyrange import Closed, KeyRange
+from sopnb.access.progress import Progress
 from sopnb.access.reading import Reading, commit_of, with_commits, with_keys
 from sopnb.access.record import Record
 from sopnb.access.scan import Scan, cut, turned
@@ -161,9 +162,13 @@ class Selection:
 
     # -- reading many ---------------------------------------------------------------------------------------------------------
 
-    def to_pandas(self) -> Any:
-        """Return the records as a DataFrame: with the index that the frame had when it was loaded, else with a fresh RangeIndex."""
-        return self._framed(self._scan.parts)
+    def to_pandas(self, *, dtype_backend: Literal["numpy_nullable", "pyarrow"] | None = None) -> Any:
+        """Return the records as a DataFrame: with the index that the frame had when it was loaded, else with a fresh RangeIndex.
+
+        ``dtype_backend`` is as in ``pandas.read_parquet``: "numpy_nullable" for nullable numbers, booleans and text, "pyarrow" for Arrow
+        dtypes; without it the dtypes are those of the loaded frame. Raises ``InvalidInput`` for another backend.
+        """
+        return self._framed(self._scan.parts, dtype_backend=dtype_backend)
 
     def to_arrow(self) -> Any:
         """Return the records as a ``pyarrow.Table``."""
@@ -183,6 +188,48 @@ class Selection:
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.to_reader().__arrow_c_stream__(requested_schema)
+
+    def to_file(self, path: Any, *, kind: str | None = None) -> int:
+        """Write the records to a file, durably and in bounded memory, and return how many there are.
+
+        The name says the kind, unless ``kind`` does: "csv", "tsv", "jsonl" (these also compressed, as ``.csv.gz``), "parquet", "feather",
+        "arrows" or "orc". Parquet and Arrow files keep what a frame is like, so that pandas reads the same frame from them. The file takes
+        its name at the end: after an error or an interrupt what was there before is there still.
+
+        Raises ``InvalidInput`` naming the column that the kind cannot hold, ``NoSpace`` or ``StorageError``.
+
+        >>> import pathlib, tempfile, pandas as pd, sopnb
+        >>> planes = sopnb.open(":memory:").load("planes", pd.DataFrame({"tailnum": ["N1", "N3"], "seats": [55, 182]}), index="tailnum")
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "planes.parquet"
+        >>> planes["N2":].to_file(path), pd.read_parquet(path)["seats"].tolist()
+        (1, [182])
+        """
+        engine, files = self._access.engine, importlib.import_module("sopnb.frames.files.description")
+        rows = self.count() if self._scan.filter is None else None
+        with Progress(engine.handle, engine.clock).bar(f"write {path}", rows) as done:
+            reader = files.with_description(self.to_reader(), self._schema)
+            written: int = importlib.import_module("sopnb.frames.files.writing").write(reader, path, kind=kind, done=done)
+        return written
+
+    def to_parquet(self, path: Any) -> int:
+        """Write the records to a Parquet file; see ``to_file``."""
+        return self.to_file(path, kind="parquet")
+
+    def to_feather(self, path: Any) -> int:
+        """Write the records to an Arrow IPC file; see ``to_file``."""
+        return self.to_file(path, kind="feather")
+
+    def to_orc(self, path: Any) -> int:
+        """Write the records to an ORC file; see ``to_file``."""
+        return self.to_file(path, kind="orc")
+
+    def to_csv(self, path: Any) -> int:
+        """Write the records to a CSV file, compressed if the name says so; see ``to_file``."""
+        return self.to_file(path, kind="csv")
+
+    def to_jsonl(self, path: Any) -> int:
+        """Write the records to a file of JSON lines, compressed if the name says so; see ``to_file``."""
+        return self.to_file(path, kind="jsonl")
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the records as a list of dicts that are yours to edit."""
@@ -345,12 +392,12 @@ class Selection:
 
     # -- what it gives --------------------------------------------------------------------------------------------------------
 
-    def _framed(self, parts: Any) -> Any:
+    def _framed(self, parts: Any, **how: Any) -> Any:
         reading, columns = self._reading(), self._for_pandas
-        return self._frame(self._scan.table(reading, parts(reading, columns), columns))
+        return self._frame(self._scan.table(reading, parts(reading, columns), columns), **how)
 
-    def _frame(self, table: Any) -> Any:
-        return _pandas().to_pandas(self._schema.present(table, table.column_names), self._schema)
+    def _frame(self, table: Any, **how: Any) -> Any:
+        return _pandas().to_pandas(self._schema.present(table, table.column_names), self._schema, **how)
 
     def _made(self, reading: Reading, part: Entries, columns: Sequence[str]) -> Iterator[Record]:
         """Yield the records of a part, which has the key columns too."""
