@@ -59,12 +59,15 @@ class HeadFile(Forkable):
                 return seen
         return seen
 
-    def publish(self, head: HeadState) -> None:
+    def saying(self, head: HeadState) -> Seen:
+        """Return the bytes that say this, for ``publish``."""
+        return Seen(self._format.encode_head(head), head)
+
+    def publish(self, seen: Seen) -> None:
         """Write the file. Only who holds the lock may."""
         fd = self._fd or self._open() or self._create()
-        raw = self._format.encode_head(head)
-        self._files.pwrite(fd, raw, 0)
-        self._seen = Seen(raw, head)
+        self._files.pwrite(fd, seen.raw, 0)
+        self._seen = seen
 
     def poison(self) -> None:
         """Say that something may be written past the end. Only who holds the lock may."""

@@ -1,9 +1,10 @@
 """The registry in a folder of one machine: a log that is written in place, one lock, and a head that everybody reads.
 
 Appending: the process's mutex, ``flock``, read ``head``, recover if need be, mark ``head`` poisoned, one ``pwrite`` at a known
-place, ``fdatasync``, open the log by its name and read a byte (a dead device can swallow a sync), publish ``head``, unlock. The
-mark means: something may lie past the end. Whoever finds it, or a ``head`` that is torn or of another boot, recovers before it
-writes (``sopnb.storage.recovery``); a failed sync and a killed writer leave it.
+place, which is sent on its way while the new ``head`` is put together, ``fdatasync``, open the log by its name and read a byte (a
+dead device can swallow a sync), publish ``head``, unlock. The mark means: something may lie past the end. Whoever finds it, or a
+``head`` that is torn or of another boot, recovers before it writes (``sopnb.storage.recovery``); a failed sync and a killed writer
+leave it.
 
 Readers take no lock while ``head`` is of this boot. They go up to its end and no further: what lies beyond may be half written,
 or may be written and never become durable.
@@ -345,20 +346,23 @@ class LocalRegistry(Forkable):
         self._head.poison()
         try:
             self._files.pwrite(fd, data, position.offset)
+            self._files.begin_sync(fd, position.offset)
+            head = self._head.saying(HeadState(self._boot, self._epoch, end))
+            commits = [entry.commit for entry in entries]
             self._files.sync(fd)
             self._probe(position)
-            self._head.publish(head := HeadState(self._boot, self._epoch, end))
+            self._head.publish(head)
         except BaseException as error:
             self._drop_writer()  # if another process recovers, this one goes on without doing so
             if not isinstance(error, Exception):
                 raise
             txid = transaction_id(self._epoch, after + 1, drafts[0].id)
             raise CommitUnknown(txid, epoch=self._epoch, seq=after + 1, reason=f"writing it failed ({error})") from error
-        self._state = head
+        self._state = head.state
         self._index.add(end)
         if 2 * end.position.offset > size and end.position.segment >= self._prepared:
             self._wanted = end.position.segment + 1
-        return [entry.commit for entry in entries]
+        return commits
 
     def _settled(self) -> HeadState:
         """Return the head, with nothing after it; recover if that is not sure. The lock is held."""
@@ -377,7 +381,7 @@ class LocalRegistry(Forkable):
             self._segments.remove_drafts()
             self._checkpoints.remove_drafts()
         state = HeadState(self._boot, self._epoch, found.end)
-        self._head.publish(state)
+        self._head.publish(self._head.saying(state))
         self._index.add(found.end)
         return state
 

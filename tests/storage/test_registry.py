@@ -151,6 +151,39 @@ def test_a_folder_that_is_replaced_under_its_users_is_not_written(path: Path) ->
     assert [commit.payload for commit in opened(path.with_name("moved")).registry.read(0)] == [b"x"]
 
 
+class Ordered(Files):
+    """Files that keep what was done with the log, and may not send anything ahead."""
+
+    def __init__(self, ahead: bool) -> None:
+        self.ahead = ahead
+        self.done: list[str] = []
+
+    def pwrite(self, fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
+        self.done.append("pwrite")
+        super().pwrite(fd, data, offset)
+
+    def begin_sync(self, fd: int, offset: int) -> None:
+        self.done.append("begin_sync")
+        super().begin_sync(fd if self.ahead else -1, offset)
+
+    def sync(self, fd: int) -> None:
+        self.done.append("sync")
+        super().sync(fd)
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+@pytest.mark.parametrize("size", [1, 5000, 300_000])
+def test_what_was_sent_ahead_is_synced_all_the_same_before_it_is_told(path: Path, size: int, ahead: bool) -> None:
+    """Sending ahead only hastens: a system that refuses it makes no difference."""
+    files = Ordered(ahead)
+    registry = opened(path, files=files).registry
+    append(registry, b"first")
+    files.done.clear()
+    append(registry, bytes(size))
+    assert files.done == ["pwrite", "pwrite", "begin_sync", "sync", "pwrite"]
+    assert [len(commit.payload) for commit in opened(path).registry.read(0)] == [5, size]
+
+
 # -- forks and kills -----------------------------------------------------------------------------------------------------------
 
 
