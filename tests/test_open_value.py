@@ -223,6 +223,11 @@ def test_a_record_that_goes_or_changes_meanwhile(db: sopnb.Database) -> None:
     with pytest.raises(InvalidState):
         late.close()
     assert store[2]["raw"] == b"short"
+    db.create("made anew", schema=SCHEMA, index="k").insert({"k": 1})
+    late = db["made anew"].open_value(1, "raw", "wb")
+    db.load("made anew", pa.table({"k": [1], "raw": ["a text now"]}), index="k", if_exists="replace")
+    with pytest.raises(InvalidState, match="another schema"):
+        late.close()
     tx = db.transaction()
     fill(tx["s"].open_value(2, "raw", "wb"), LONG)
     store.update(2, {"raw": b"quicker"})

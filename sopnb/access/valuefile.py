@@ -18,7 +18,7 @@ from sopnb.engine.far import may_be_far, places
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.value import ValueReader, ValueWriter
 from sopnb.engine.work import Work
-from sopnb.errors import CommitUnknown, InvalidInput, KeyNotFound, SchemaMismatch, SopError
+from sopnb.errors import CommitUnknown, InvalidInput, InvalidState, KeyNotFound, SchemaMismatch, SopError
 from sopnb.index import Keys
 from sopnb.schema import Schema
 
@@ -86,7 +86,7 @@ def _reader(access: Access, key: bytes, column: str) -> ValueReader:
 
 
 def _writer(access: Access, key: bytes, column: str, message: str, *, text: bool) -> ValueWriter:
-    engine = access.engine
+    engine, schema = access.engine, access.peek().schema
 
     def there(store: StoreWork) -> Counts:
         if not store.find(Keys.of([key])).groups:
@@ -100,6 +100,8 @@ def _writer(access: Access, key: bytes, column: str, message: str, *, text: bool
         works: list[Work] = []
 
         def change(store: StoreWork) -> Counts:
+            if store.schema != schema:
+                raise InvalidState(f"store {store.name!r} has another schema than when this value was opened; write it anew")
             works.append(store.work)
             return store.put_value(key, column, value.decode() if text and value is not None else value, pieces)
 

@@ -8,7 +8,7 @@ from typing import overload
 
 import numpy as np
 
-from sopnb.engine import collect
+from sopnb.engine import collect, far
 from sopnb.engine.blob import is_whole
 from sopnb.engine.layer import Layer
 from sopnb.engine.record import DELETE
@@ -131,7 +131,8 @@ def _layer(store: StoreState, layer: Layer) -> Iterator[Problem]:
         if np.any((part.ops == DELETE) & (part.deltas > 0)):
             yield Problem(store.name, where, "a deletion adds to the count")
         if part.far is not None:
-            store.reader.far.resolved(part, store.schema)
+            for extent in far.extents(part.far):  # one after another, for a value may be large
+                store.reader.value(extent)
         added = int(np.sum(part.deltas, dtype=np.int64))
         if piece.leaf is not None:
             child = piece.leaf[1].child(piece.leaf[2])

@@ -7,7 +7,7 @@ piece. A row keeps pointing to the blob that its value was first written to, how
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -122,6 +122,12 @@ def bytes_by_blob(far: Any) -> tuple[tuple[str, int], ...]:
         for _, blob, _, length, _ in decode(cell):
             sums[blob] = sums.get(blob, 0) + length
     return tuple(sums.items())
+
+
+def extents(far: Any) -> Iterator[Extent]:
+    """Yield where all pieces of values lie that a ``_far`` column names."""
+    for cell in far.drop_null().to_pylist():
+        yield from (Extent(*place[1:]) for place in decode(cell))
 
 
 def row_bytes(far: Any) -> list[int]:

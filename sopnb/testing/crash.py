@@ -150,6 +150,20 @@ class Both:
         self.work.store(name).write("upsert", pa.Table.from_batches([SCHEMA.batch(list(rows.items()))]))
         self.model.stores[name].update(rows)
 
+    def loads(self, name: str, *tables: Mapping[int, str]) -> None:
+        """Write records as one load of several tables, which are written ahead and then put together."""
+        self.work.store(name).load("upsert", [pa.Table.from_batches([SCHEMA.batch(list(rows.items()))]) for rows in tables])
+        for rows in tables:
+            self.model.stores[name].update(rows)
+
+    def value(self, name: str, key: int, *pieces: str) -> None:
+        """Give a record that is there a value that is written ahead in pieces."""
+        room: Any = self.work.room
+        extents = room.write_values([piece.encode() for piece in pieces])
+        self.work.spilled |= {extent.blob for extent in extents}
+        self.work.store(name).put_value(SCHEMA.encode_key((key,)), "v", None, extents)
+        self.model.stores[name][key] = "".join(pieces)
+
     def delete(self, name: str, keys: Iterator[int] | range | list[int]) -> None:
         """Delete records; those that are not there are passed over."""
         wanted = sorted(keys)

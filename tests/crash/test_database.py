@@ -82,6 +82,19 @@ WORKLOADS = {
         put(1, "x"),
         COMPACT,
     ],
+    "loads of several tables": [
+        lambda both: both.loads("s", {k: f"new {k}" for k in range(0, 40, 2)}, {k: f"newer {k}" for k in range(0, 40, 3)}, {50: "last"}),
+        put(1),
+        lambda both: both.loads("s", {60: "in order"}, {k: "long " * 30 for k in range(61, 64)}),
+        COMPACT,
+    ],
+    "values in pieces": [
+        lambda both: both.value("s", 1, "one piece " * 20, "and another"),
+        put(2),
+        FOLD,
+        lambda both: both.value("s", 1, "the next " * 20, "value"),
+        COMPACT,
+    ],
 }
 
 
