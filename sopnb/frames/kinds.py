@@ -27,6 +27,10 @@ from sopnb.errors import InvalidInput
 from sopnb.schema import MEANING, from_ipc, to_ipc
 
 
+class Plain(msgspec.Struct, frozen=True, tag="plain"):
+    """What Arrow makes of it, numbers that may be null as nullable: columns that did not come from pandas."""
+
+
 class Numpy(msgspec.Struct, frozen=True, tag="numpy"):
     """Numbers, truth values, times and durations as numpy holds them; times in a zone as pandas does by itself."""
 
@@ -82,7 +86,7 @@ class Objects(msgspec.Struct, frozen=True, tag="objects"):
     of: Kind | None = None
 
 
-Kind = Numpy | Zoned | Nullable | Text | Arrow | Period | Interval | Category | Objects
+Kind = Plain | Numpy | Zoned | Nullable | Text | Arrow | Period | Interval | Category | Objects
 
 
 @dataclass
@@ -379,12 +383,31 @@ def _text(value: Any, name: Any) -> str:
 # -- back ---------------------------------------------------------------------------------------------------------------------
 
 
+def dtype_of(kind: Kind, arrow: Any, *, nullable: bool = False) -> tuple[bool, Any]:
+    """Return (whether Arrow itself makes such a column of this type, for which dtype; None for the one of numpy); see ``restored``."""
+    if isinstance(kind, Plain) or (isinstance(kind, Numpy) and nullable):
+        return not _is_zoned(arrow), NULLABLE.get(arrow)
+    if isinstance(kind, Numpy):
+        return not _is_zoned(arrow), None
+    if isinstance(kind, Nullable):
+        return arrow in NULLABLE, NULLABLE.get(arrow)
+    if isinstance(kind, Text):
+        return True, _text_dtype(kind)
+    return isinstance(kind, Arrow), pd.ArrowDtype(arrow)
+
+
+def _is_zoned(arrow: Any) -> bool:
+    return bool(pa.types.is_timestamp(arrow)) and arrow.tz is not None
+
+
 def restored(column: Any, kind: Kind, *, nullable: bool = False) -> Any:
     """Return a chunked array as pandas had it: a numpy array or one of pandas.
 
     With ``nullable`` numbers and truth values that may not be null come as nullable ones, because rows may be missing.
     """
-    if isinstance(kind, Numpy | Zoned):
+    if isinstance(kind, Plain) and not _is_zoned(column.type):
+        return pa.table({"": column}).to_pandas(types_mapper=NULLABLE.get)[""].array
+    if isinstance(kind, Plain | Numpy | Zoned):
         return _numpy(column, kind, nullable=nullable)
     if isinstance(kind, Nullable):
         return _nullable(column)
@@ -439,7 +462,7 @@ def _chunked(array: Any) -> bool:
 def _numpy(column: Any, kind: Kind, *, nullable: bool) -> Any:
     if nullable and (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
         return _nullable(column)
-    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+    if _is_zoned(column.type):
         plain = column.cast(pa.timestamp(column.type.unit)).to_numpy()
         dtype = _zone_dtype(column.type, kind.by if isinstance(kind, Zoned) else "pandas") or _zone_dtype(column.type, "pandas")
         return pd.DatetimeIndex(plain).tz_localize("UTC").tz_convert(dtype.tz).array

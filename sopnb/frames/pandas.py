@@ -22,8 +22,8 @@ import pyarrow as pa
 
 from sopnb.errors import InvalidInput
 from sopnb.frames import kinds
-from sopnb.frames.kinds import NULLABLE, Category, Interval, Kind, Objects, Period, adopted, restored
-from sopnb.schema import Schema
+from sopnb.frames.kinds import NULLABLE, Arrow, Category, Interval, Kind, Nullable, Objects, Period, Plain, Text, adopted, restored
+from sopnb.schema import Schema, is_document
 
 Backend = Literal["numpy_nullable", "pyarrow"]
 _LABELS = ("object", "str", "string")
@@ -165,18 +165,29 @@ def to_pandas(table: Any, schema: Schema, *, nullable: bool = False, dtype_backe
     if dtype_backend not in (None, "numpy_nullable", "pyarrow"):
         raise InvalidInput(f'dtype_backend={dtype_backend!r}; it is None, "numpy_nullable" or "pyarrow"')
     description = _description(schema)
-    chosen = {f.name: _chosen(f, description, nullable=nullable, backend=dtype_backend) for f in table.schema}
-    plain = table.select([name for name, kind in chosen.items() if kind is None])
-    taken = plain.to_pandas(types_mapper=NULLABLE.get, ignore_metadata=True)
+    chosen = {f.name: _chosen(f, description, dtype_backend) for f in table.schema}
     levels = [name for name in (description and description.index) or () if name in chosen]
-    columns = {
-        name: taken[name] if kind is None else restored(table.column(name), kind, nullable=nullable)
-        for name, kind in chosen.items()
-        if name not in levels
-    }
-    index = _index(table, levels, chosen, description) if levels else pd.RangeIndex(table.num_rows)
-    frame = pd.DataFrame({at: _series(values, index) for at, values in enumerate(columns.values())}, index=index)
+    columns = {name: kind for name, kind in chosen.items() if name not in levels}
+    frame = _framed(table.select(list(columns)), columns, nullable=nullable)
+    if levels:
+        frame.index = _index(table, levels, chosen, description)
     return _labelled(frame, list(columns), description)
+
+
+def _framed(table: Any, columns: dict[str, Kind], *, nullable: bool) -> Any:
+    """Return a frame of these columns with a fresh index: Arrow makes of all at once what it makes as it is wanted."""
+    dtypes: dict[Any, Any] = {}
+    rest = {}
+    for at, kind in enumerate(columns.values()):
+        arrow = table.schema.field(at).type
+        known, dtype = kinds.dtype_of(kind, arrow, nullable=nullable)
+        if not known or dtypes.setdefault(arrow, dtype) != dtype:
+            rest[at] = restored(table.column(at), kind, nullable=nullable)
+            table = table.set_column(at, table.schema.names[at], pa.nulls(table.num_rows))
+    frame = table.to_pandas(types_mapper=dtypes.get, ignore_metadata=True)
+    for at, values in rest.items():
+        frame.isetitem(at, pd.Series(values, dtype=values.dtype, copy=False))
+    return frame
 
 
 def _description(schema: Schema) -> Description | None:
@@ -188,32 +199,27 @@ def _description(schema: Schema) -> Description | None:
     return described
 
 
-def _chosen(field: Any, description: Description | None, *, nullable: bool, backend: Backend | None) -> Kind | None:
-    """Return the kind that a column comes back as; None for what Arrow makes of it."""
+def _chosen(field: Any, description: Description | None, backend: Backend | None) -> Kind:
+    """Return the kind that a column comes back as."""
     kind = None if description is None else description.columns.get(field.name)
-    if kind is None and field.metadata and field.metadata.get(b"sopnb") == b"json":
-        kind = Objects("document")
+    if kind is None:
+        kind = Objects("document") if is_document(field) else Plain()
     if backend is None or isinstance(kind, Category | Period | Interval) or (isinstance(kind, Objects) and kind.form == "document"):
         return kind
     if backend == "pyarrow":
-        return kinds.Arrow()
+        return Arrow()
     t = pa.types
     if field.type in NULLABLE or t.is_float32(field.type) or t.is_float64(field.type):
-        return kinds.Nullable()
+        return Nullable()
     if t.is_string(field.type) or t.is_large_string(field.type):
-        return kinds.Text("python" if pd.StringDtype().storage == "python" else "pyarrow", "NA")
+        return Text(pd.StringDtype().storage, "NA")
     return kind
 
 
-def _series(values: Any, index: Any) -> Any:
-    return pd.Series(values.array if isinstance(values, pd.Series) else values, index=index, dtype=values.dtype, copy=False)
-
-
-def _index(table: Any, levels: Sequence[str], chosen: dict[str, Kind | None], description: Description | None) -> Any:
-    made = [chosen[name] or kinds.Arrow() for name in levels]
+def _index(table: Any, levels: Sequence[str], chosen: dict[str, Kind], description: Description | None) -> Any:
     if len(levels) > 1:
-        return pd.MultiIndex.from_arrays([kinds.index(table.column(name), kind, name) for name, kind in zip(levels, made, strict=True)])
-    return kinds.index(table.column(levels[0]), made[0], levels[0], description.freq if description else None)
+        return pd.MultiIndex.from_arrays([kinds.index(table.column(name), chosen[name], name) for name in levels])
+    return kinds.index(table.column(levels[0]), chosen[levels[0]], levels[0], description.freq if description else None)
 
 
 def _labelled(frame: Any, names: list[str], description: Description | None) -> Any:
