@@ -23,7 +23,7 @@ import pyarrow as pa
 from sopnb.errors import InvalidInput
 from sopnb.frames import kinds
 from sopnb.frames.kinds import NULLABLE, Arrow, Category, Interval, Kind, Nullable, Objects, Period, Plain, Text, adopted, restored
-from sopnb.schema import Schema, is_document
+from sopnb.schema import Schema, is_document, meaning
 
 Backend = Literal["numpy_nullable", "pyarrow"]
 _LABELS = ("object", "str", "string")
@@ -144,6 +144,8 @@ def kept(said: dict[str, Any], *, index: bool) -> dict[str, Any]:
 
     Raises ``InvalidInput`` naming the column that would not come back as it is.
     """
+    if "pandas" in said:  # of a file
+        return said if index else {**said, "index": None}
     description = Description.of(said)
     for fault in description.faults:
         raise InvalidInput(fault)
@@ -166,8 +168,13 @@ def to_pandas(table: Any, schema: Schema, *, nullable: bool = False, dtype_backe
         raise InvalidInput(f'dtype_backend={dtype_backend!r}; it is None, "numpy_nullable" or "pyarrow"')
     description = _description(schema)
     chosen = {f.name: _chosen(f, description, dtype_backend) for f in table.schema}
-    levels = [name for name in (description and description.index) or () if name in chosen]
-    columns = {name: kind for name, kind in chosen.items() if name not in levels}
+    return _restored(table, description, chosen, nullable=nullable)
+
+
+def _restored(table: Any, description: Description | None, chosen: dict[str, Kind], *, nullable: bool = False) -> Any:
+    """Return a table as a frame, its columns of the kinds chosen."""
+    levels = [name for name in (description and description.index) or () if name in table.column_names]
+    columns = {name: chosen[name] for name in table.column_names if name not in levels}
     frame = _framed(table.select(list(columns)), columns, nullable=nullable)
     if levels:
         frame.index = _index(table, levels, chosen, description)
@@ -194,7 +201,7 @@ def _description(schema: Schema) -> Description | None:
     if schema.frame is None:
         return None
     if "pandas" not in schema.memo:
-        schema.memo["pandas"] = _formerly(schema) if "pandas" in schema.frame else Description.of(schema.frame)
+        schema.memo["pandas"] = _as_shared(schema) if "pandas" in schema.frame else Description.of(schema.frame)
     described: Description = schema.memo["pandas"]
     return described
 
@@ -242,8 +249,25 @@ def _label_dtype(labels: str) -> Any:
         return np.dtype(object)
 
 
-def _formerly(schema: Schema) -> Description:
-    """Return the description in the form in which stores kept it before columns had kinds: that of pyarrow and pandas."""
+def shared(schema: Schema, names: Sequence[str]) -> bytes:
+    """Return what a store says of its frames in the form that pandas and pyarrow agree on, for these columns in a file.
+
+    Periods, intervals and documents are told as what they are in Arrow, for that form has no others.
+    """
+    description = _description(schema)
+    fields = [schema.arrow.field(name).remove_metadata() for name in names if name in schema.names]
+    empty = schema.present(schema.physical.empty_table(), [field.name for field in fields])
+    if description is None:
+        return b"{}"
+    plain = {name: Plain() if meaning(schema.arrow.field(name)) else kind for name, kind in description.columns.items()}
+    index = [name for name in description.index or () if name in names] or None
+    frame = _restored(empty, msgspec.structs.replace(description, columns=plain, index=index, freq=None), plain)
+    metadata: bytes = pa.Table.from_pandas(frame, preserve_index=index is not None).schema.metadata[b"pandas"]
+    return metadata
+
+
+def _as_shared(schema: Schema) -> Description:
+    """Return the description in the form that pandas and pyarrow agree on as one of ours: of a file, or of a store of earlier times."""
     said = schema.frame or {}
     blank = json.loads(said["pandas"])
     empty = schema.present(schema.physical.empty_table(), schema.names)
@@ -252,12 +276,12 @@ def _formerly(schema: Schema) -> Description:
     for name in schema.names:
         values = framed[name] if name in framed.columns else framed.index.get_level_values(name)
         document = name in said["documents"]
-        found[name] = Objects("document") if document else _former_kind(values, schema.arrow.field(name).type)
+        found[name] = Objects("document") if document else _shared_kind(values, schema.arrow.field(name).type)
     attrs = json.dumps(blank.get("attributes") or {})
     return Description(said["index"], found, labels=str(pd.Index(["a"]).dtype), attrs=attrs)
 
 
-def _former_kind(values: Any, kind: Any) -> Kind:
+def _shared_kind(values: Any, kind: Any) -> Kind:
     if values.dtype != object:
         return adopted(values, values.name).kind
     t = pa.types

@@ -1,10 +1,11 @@
 """What pandas says of a frame in the metadata of a file: its index, and dtypes that Arrow does not have.
 
-It is read and written without pandas, in the form that pandas and pyarrow agree on.
+It is in the form that pandas and pyarrow agree on, and read without pandas.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Sequence
@@ -72,13 +73,7 @@ def with_description(reader: Any, schema: Schema) -> Any:
     fields = [field.with_metadata(DOCUMENT) if field.name in schema.documents else field for field in reader.schema]
     metadata = {}
     if schema.frame is not None:
-        names = reader.schema.names
-        said = json.loads(schema.frame["pandas"])
-        said["columns"] = [column for column in said["columns"] if (column["field_name"] or column["name"]) in names]
-        index = schema.frame["index"] or ()
-        kept = [name for name in said["index_columns"] if isinstance(name, str) and name in names and name in index]
-        said["index_columns"] = kept
-        metadata = {b"pandas": json.dumps(said).encode()}
+        metadata = {b"pandas": importlib.import_module("sopnb.frames.pandas").shared(schema, reader.schema.names)}
     described_schema = pa.schema(fields, metadata=metadata)
     batches = (pa.RecordBatch.from_arrays(batch.columns, schema=described_schema) for batch in reader)
     return pa.RecordBatchReader.from_batches(described_schema, batches)
