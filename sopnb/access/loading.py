@@ -72,7 +72,8 @@ class Load:
 
     def schema(self, engine: Engine) -> Schema:
         """Return the schema of the store that it would make."""
-        return self._schema(self._pieces(engine))
+        refused: list[Any] = []
+        return self._schema(self._pieces(engine, refuse=refused.append if self.on_error == "report" else None))
 
     def _pieces(self, engine: Engine, into: Schema | None = None, refuse: Callable[[Any], object] | None = None) -> Pieces:
         return Pieces(self._source, into=into, refuse=refuse, bar=Progress(engine.handle, engine.clock).bar)
