@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -224,6 +225,22 @@ def test_bytes_of_a_damaged_list_are_never_taken_for_objects(kept: Variables) ->
 def test_other_things_are_refused_with_the_remedy(kept: Variables, value: Any) -> None:
     with pytest.raises(InvalidInput, match=r"value(\[0\])? is .*which cannot be kept; (make it|keep) "):
         kept.save({"value": value})
+
+
+def test_many_may_save_at_once(tmp_path: Path) -> None:
+    def save(worker: int) -> None:
+        with sopnb.open(tmp_path / "a.sop", handle=QUIET) as db:
+            for turn in range(5):
+                Variables(db).save({f"own{worker}": pd.DataFrame({"a": [worker, turn]}), "shared": worker})
+
+    with ThreadPoolExecutor(4) as workers:
+        list(workers.map(save, range(4)))
+    with sopnb.open(tmp_path / "a.sop", handle=QUIET) as db:
+        kept = Variables(db)
+        assert kept.names() == ("own0", "own1", "own2", "own3", "shared")
+        assert [kept.load(f"own{worker}")["a"].tolist() for worker in range(4)] == [[worker, 4] for worker in range(4)]
+        assert kept.load("shared") in range(4)
+        assert db.check().ok
 
 
 def test_all_that_is_loaded_at_once_is_of_one_state(tmp_path: Path) -> None:
