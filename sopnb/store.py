@@ -295,11 +295,12 @@ class Store:
 
     def delete(self, keys: Any, *, message: str = "") -> Counts:
         """Delete the record with this key, or those of a list, Index or frame of keys. Keys that are not there count as ``missing``."""
-        keys = kept(keys) if are_many(keys) else keys
+        many = are_many(keys)
+        keys = kept(keys) if many else keys
 
         def change(store: StoreWork) -> Counts:
-            if not are_many(keys):
-                return store.delete(Keys.of([self._key(store.schema, keys)]))
+            if not many:
+                return store.delete_one(self._key(store.schema, keys))
             asked = key_columns(keys, store.schema, store=self.name)
             return store.delete(_distinct(store.schema.keys(asked))[0]) if asked.num_rows else Counts()
 

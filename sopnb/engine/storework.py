@@ -266,7 +266,7 @@ class StoreWork:
         """Delete records by key, ascending and each once; those that are not there are counted as ``missing``."""
         self.work.writing()
         if len(keys) == 1:
-            return self._delete_one(keys[0])
+            return self.delete_one(keys[0])
         stack, missing = self.stack, 0
 
         def found() -> Iterator[Entries]:
@@ -311,7 +311,9 @@ class StoreWork:
         columns = [batch.column(f.name) if f.name in batch.schema.names else pa.nulls(len(keys), f.type) for f in self.schema.physical]
         return Entries(pa.RecordBatch.from_arrays(columns, schema=self.schema.physical), op=DELETE, delta=-1, keys=keys)
 
-    def _delete_one(self, key: bytes) -> Counts:
+    def delete_one(self, key: bytes) -> Counts:
+        """Delete the record with this key, if it is there."""
+        self.work.writing()
         old = self._get(key)
         if old is None:
             self.reads.point(key)
