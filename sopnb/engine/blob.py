@@ -7,7 +7,7 @@ but values has no root: an extent of no bytes at 0.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from xxhash import xxh3_64_intdigest
@@ -20,6 +20,13 @@ MAGIC = b"SOPBLOB1"
 MARK = struct.Struct("<8s16sQQQQ")
 """Magic, database, then offset, length and checksum of the root (0 at the beginning of the blob), and a checksum of the mark."""
 ALIGNMENT = 64
+
+Tell = Callable[[str], object]
+"""Hears the name of a blob that is about to be written: who is interrupted knows what to delete."""
+
+
+def untold(name: str) -> None:
+    """Tell nobody."""
 
 
 class BlobBytes:

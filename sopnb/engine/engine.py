@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sopnb.engine import checkpoint, forks, record
-from sopnb.engine.blob import write_values
+from sopnb.engine.blob import Tell, untold, write_values
 from sopnb.engine.branch import Extent
 from sopnb.engine.builder import Part, write_tree
 from sopnb.engine.cache import Cache
@@ -402,19 +402,20 @@ class Engine:
         """Commit a payload of upkeep."""
         return self._committer.commit(payload, snapshot, validation)
 
-    def write_tree(self, schema: Schema, parts: Iterable[Part]) -> TreeRef | None:
-        """Write parts as a tree of this engine's own; it exists once a commit names it."""
-        blobs, uuid = self.backend.blobs, self.backend.registry.uuid
-        return write_tree(blobs, self._blob_name(), schema, self.settings, parts, uuid=uuid)
+    def write_tree(self, schema: Schema, parts: Iterable[Part], tell: Tell = untold) -> TreeRef | None:
+        """Write parts as a tree of this engine's own; it exists once a commit names it. ``tell`` hears of the blob before it is there."""
+        return write_tree(self.backend.blobs, self._blob_name(tell), schema, self.settings, parts, uuid=self.backend.registry.uuid)
 
-    def write_values(self, pieces: Iterable[bytes]) -> list[Extent]:
-        """Write pieces of values to a blob of this engine's own; it exists once a commit names it."""
-        return write_values(self.backend.blobs, self._blob_name(), pieces, uuid=self.backend.registry.uuid)
+    def write_values(self, pieces: Iterable[bytes], tell: Tell = untold) -> list[Extent]:
+        """Write pieces of values to a blob of this engine's own; it exists once a commit names it. ``tell`` as for a tree."""
+        return write_values(self.backend.blobs, self._blob_name(tell), pieces, uuid=self.backend.registry.uuid)
 
-    def _blob_name(self) -> str:
+    def _blob_name(self, tell: Tell) -> str:
         with self._mutex:
             self._blob += 1
-            return f"{self.backend.pins.owner}-{self._blob:06x}"
+            name = f"{self.backend.pins.owner}-{self._blob:06x}"
+        tell(name)
+        return name
 
     def discard(self, blobs: Iterable[str]) -> None:
         """Delete blobs of this engine's own that no commit will name; those that cannot be deleted now, with the next ones."""

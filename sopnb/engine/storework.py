@@ -399,10 +399,8 @@ class StoreWork:
         if len(drafts) == 1 and isinstance(drafts[0], Tree):
             return drafts[0].ref
         parts = (loaded(part) for part in merged(drafts, self.schema))
-        ref = self.work.room.write_tree(self.schema, (Entries(p.batch, op=p.op, delta=p.delta, far=p.far, keys=p._keys) for p in parts))
-        if ref is not None:
-            self.work.spilled.add(ref.blob)
-        return ref
+        tree = self._written(Entries(p.batch, op=p.op, delta=p.delta, far=p.far, keys=p._keys) for p in parts)
+        return None if tree is None else tree.ref
 
     def forget(self) -> None:
         """Forget what was written here; what was read stays noted."""
@@ -440,11 +438,8 @@ class StoreWork:
 
     def _written(self, parts: Iterator[Part]) -> Tree | None:
         """Write changes ahead as a tree; None if there are none."""
-        ref = self.work.room.write_tree(self.schema, parts)
-        if ref is None:
-            return None
-        self.work.spilled.add(ref.blob)
-        return Tree(ref, self.base.seq, self._draft_seq, self.schema, self.work.room.reader)
+        ref = self.work.room.write_tree(self.schema, parts, self.work.spilled.add)
+        return None if ref is None else Tree(ref, self.base.seq, self._draft_seq, self.schema, self.work.room.reader)
 
     def _discard(self, blobs: set[str]) -> None:
         """Delete those of these blobs, written ahead, that no draft needs."""

@@ -10,6 +10,7 @@ from itertools import accumulate
 from types import TracebackType
 from typing import Any
 
+from sopnb.engine.blob import Tell
 from sopnb.engine.branch import Extent
 from sopnb.engine.far import PIECE
 from sopnb.errors import SopError
@@ -88,7 +89,7 @@ class ValueWriter(io.BufferedIOBase):
     def __init__(
         self,
         name: str,
-        write: Callable[[Iterable[bytes]], list[Extent]],
+        write: Callable[[Iterable[bytes], Tell], list[Extent]],
         discard: Callable[[Iterable[str]], object],
         finish: Callable[[bytes | None, list[Extent]], object],
         check: Callable[[bytes, bool], object] | None = None,
@@ -99,6 +100,7 @@ class ValueWriter(io.BufferedIOBase):
         self._piece = bytearray()
         self._waiting: list[bytes] = []
         self._extents: list[Extent] = []
+        self._blobs: set[str] = set()
         self._size = 0
         self._abandoned = False
 
@@ -137,7 +139,7 @@ class ValueWriter(io.BufferedIOBase):
             self._check(piece, final)
         self._waiting += [piece] if piece else []
         if len(self._waiting) == TOGETHER or (final and self._extents and self._waiting):
-            self._extents += self._write(self._waiting)
+            self._extents += self._write(self._waiting, self._blobs.add)
             self._waiting = []
 
     def close(self) -> None:
@@ -155,13 +157,13 @@ class ValueWriter(io.BufferedIOBase):
 
     def _end(self) -> None:
         self._hand_on(final=True)
-        extents, self._extents = self._extents, []
-        self._finish(None if extents else b"".join(self._waiting), extents)
+        self._blobs = set()
+        self._finish(None if self._extents else b"".join(self._waiting), self._extents)
 
     def abandon(self) -> None:
         """Forget what was written; closing does nothing then."""
         self._abandoned = True
-        blobs, self._extents, self._waiting, self._piece = {e.blob for e in self._extents}, [], [], bytearray()
+        blobs, self._blobs, self._waiting, self._piece = self._blobs, set(), [], bytearray()
         if blobs:
             self._discard(blobs)
 

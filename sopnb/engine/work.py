@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
 
+from sopnb.engine.blob import Tell, untold
 from sopnb.engine.builder import Part
 from sopnb.engine.record import CatalogueChange
 from sopnb.engine.state import State, StoreState
@@ -40,8 +41,8 @@ class Workroom(Protocol):
     def spill_bytes(self) -> int:
         """A bulk write larger than this is written to a blob at once."""
 
-    def write_tree(self, schema: Schema, parts: Iterable[Part]) -> TreeRef | None:
-        """Write parts as a tree of this engine's own; it exists once a commit names it."""
+    def write_tree(self, schema: Schema, parts: Iterable[Part], tell: Tell = untold) -> TreeRef | None:
+        """Write parts as a tree of this engine's own; it exists once a commit names it. ``tell`` hears of the blob before it is there."""
 
     def discard(self, blobs: Iterable[str]) -> None:
         """Delete blobs of this engine's own that no commit will name."""

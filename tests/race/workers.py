@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -70,16 +70,43 @@ def load(line: Line, path: str, me: int) -> None:
 
 def load_million(line: Line, path: str, if_exists: str) -> None:
     """Load a million rows, saying how many are done; commit when told, once all are written."""
-    done = 0
+    with sopnb.open(path, handle=_telling(line)) as db:
+        _load_million(line, db, if_exists)
 
-    def tell(rows: int) -> None:
-        nonlocal done
-        done += rows
-        line.say(done)
+
+def load_million_again(line: Line, path: str, if_exists: str) -> None:
+    """The same whenever told, until told no more; after an interrupt say whether everything is as it was."""
+    with sopnb.open(path, handle=_telling(line)) as db:
+        before, blobs = db["old"][:].to_arrow(), list(db._lease.engine.backend.blobs.names())
+        while line.hear():
+            try:
+                _load_million(line, db, if_exists)
+            except KeyboardInterrupt:
+                same = db["old"][:].to_arrow().equals(before) and list(db._lease.engine.backend.blobs.names()) == blobs
+                line.say("same" if same else "different")
+
+
+def _telling(line: Line) -> sopnb.HandleSettings:
+    """Have loads say how many rows they have done, often, and use little memory."""
+
+    @contextmanager
+    def bar(self: object, what: str, rows: object) -> Iterator[Any]:
+        done = 0
+
+        def tell(rows: int) -> None:
+            nonlocal done
+            done += rows
+            line.say(done)
+
+        yield tell
 
     bulk.CHUNK = 8192
-    loading.Progress.bar = lambda self, what, rows: nullcontext(tell)  # type: ignore[assignment, method-assign, return-value]
-    with sopnb.open(path, handle=sopnb.HandleSettings(load_bytes=8_000_000)) as db, db.transaction() as tx:
+    loading.Progress.bar = bar  # type: ignore[assignment, method-assign]
+    return sopnb.HandleSettings(load_bytes=8_000_000)
+
+
+def _load_million(line: Line, db: sopnb.Database, if_exists: str) -> None:
+    with db.transaction() as tx:
         tx.load("old", million(), index="k", if_exists=if_exists)  # type: ignore[arg-type]
         line.say("written")
         line.hear()
