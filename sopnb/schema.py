@@ -152,7 +152,7 @@ class Schema:
                 raise InvalidInput(f"column {field.name!r}: {field.type} holds nothing and cannot be stored; cast it to a type with values")
             if kind is not field.type and (pa.types.is_nested(kind) or pa.types.is_null(kind) or pa.types.is_float16(kind)):
                 raise InvalidInput(f"column {field.name!r}: a dictionary of {kind} cannot be stored; cast it to its values")
-            kind = _plain(kind)
+            kind = plain_type(kind)
             try:
                 to_storage(kind)
             except InvalidInput as error:
@@ -432,7 +432,7 @@ class Schema:
             column = column.cast(column.type.value_type)
         kind = column.type
         if kind != wanted:
-            if not (_widens(_plain(kind), wanted) or holds_nothing(column)):
+            if not (_widens(plain_type(kind), wanted) or holds_nothing(column)):
                 message = f"store {store!r}, column {field.name!r}: {kind} does not fit {wanted}; cast the column before writing it"
                 raise SchemaMismatch(message, store=store, column=field.name)
             try:
@@ -547,7 +547,7 @@ def fits(field: Any, wanted: Any) -> bool:
     mine, theirs = meaning(field), meaning(wanted)
     if mine != theirs and not (theirs == "json" and mine is None) and not pa.types.is_null(field.type):
         return False
-    return _widens(_plain(field.type), _plain(wanted.type))
+    return _widens(plain_type(field.type), plain_type(wanted.type))
 
 
 def holds_nothing(column: Any) -> bool:
@@ -586,17 +586,17 @@ def _widens(kind: Any, wanted: Any) -> bool:
     return False
 
 
-def _plain(kind: Any) -> Any:
+def plain_type(kind: Any) -> Any:
     """Return a type as it is stored: dictionaries as their values, views as plain text and bytes, in lists and structs too."""
     t = pa.types
     if t.is_dictionary(kind):
-        return _plain(kind.value_type)
+        return plain_type(kind.value_type)
     if t.is_string_view(kind) or t.is_binary_view(kind):
         return pa.string() if t.is_string_view(kind) else pa.binary()
     if t.is_struct(kind):
-        return pa.struct([field.with_type(_plain(field.type)) for field in kind])
+        return pa.struct([field.with_type(plain_type(field.type)) for field in kind])
     if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
-        inner = kind.value_field.with_type(_plain(kind.value_type))
+        inner = kind.value_field.with_type(plain_type(kind.value_type))
         return (
             pa.list_(inner, kind.list_size)
             if t.is_fixed_size_list(kind)

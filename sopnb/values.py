@@ -42,6 +42,8 @@ def storage_type(kind: Any) -> Any:
         return storage_type(kind.value_type)
     if t.is_temporal(kind):
         return pa.int32() if kind.bit_width == 32 else pa.int64()
+    if t.is_float16(kind):
+        return pa.float32()
     if t.is_list(kind):
         return pa.list_(kind.value_field.with_type(storage_type(kind.value_type)))
     if t.is_large_list(kind):
@@ -57,7 +59,7 @@ def scalar_reader(kind: Any) -> Converter:
     """Return what turns an Arrow scalar of this type into its storage value."""
     if t.is_temporal(kind):
         return lambda scalar: scalar.value
-    if t.is_nested(kind):
+    if t.is_nested(kind) or t.is_float16(kind):
         stored = storage_type(kind)
         return lambda scalar: scalar.cast(stored).as_py()
     return lambda scalar: scalar.as_py()
@@ -223,8 +225,11 @@ def _floating(value: Any, kind: Any) -> float:
     number = float(value)
     if isinstance(value, numbers.Integral) and int(number) != int(value):
         raise _refuse(value, kind, "a float cannot hold it exactly")
-    if kind.bit_width == 32 and math.isfinite(number):
-        number = float(np.float32(number))
+    if kind.bit_width < 64 and math.isfinite(number):
+        with np.errstate(over="ignore"):
+            number = float(np.float32(number) if kind.bit_width == 32 else np.float16(number))
+        if not math.isfinite(number):
+            raise _refuse(value, kind, "it is too large")
     return number
 
 

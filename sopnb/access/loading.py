@@ -18,6 +18,7 @@ from sopnb.engine.engine import Engine
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.work import Work
 from sopnb.errors import InvalidInput, StoreExists
+from sopnb.frames.arrow import is_stream, reader
 from sopnb.frames.incoming import Incoming, conformed
 from sopnb.frames.pieces import Pieces, opened, streams
 from sopnb.index import IndexField, IndexSpecification
@@ -61,9 +62,7 @@ class Load:
 
     def begun(self) -> Load:
         """Return the same load with its stream begun: it may come from the database itself, which is not read in a transaction."""
-        if isinstance(self.data, pa.RecordBatchReader) or not (streams(self.data) and hasattr(self.data, "__arrow_c_stream__")):
-            return self
-        return replace(self, data=pa.RecordBatchReader.from_stream(self.data))
+        return replace(self, data=reader(self.data)) if streams(self.data) and is_stream(self.data) else self
 
     @cached_property
     def _source(self) -> Any:

@@ -19,9 +19,9 @@ Adopted = tuple[Any, tuple[str, ...] | None, dict[str, Any] | None]
 def adopt(data: Any, *, documents: Collection[str] = ()) -> Adopted:
     """Return (table, the names of the key that the data itself has, what the frame says beyond Arrow).
 
-    ``data`` is a pandas frame, an Arrow table, batch or reader, anything with ``__arrow_c_stream__``, a list of dicts, or an
-    iterable of any of these with equal columns. ``documents`` names columns whose values become JSON documents whatever they are.
-    Raises ``InvalidInput`` naming what cannot be read.
+    ``data`` is a frame of pandas or polars, an Arrow table, batch, reader or dataset, anything with ``__arrow_c_stream__``, a list of
+    dicts, or an iterable of any of these with equal columns. ``documents`` names columns whose values become JSON documents whatever
+    they are. Raises ``InvalidInput`` naming what cannot be read.
     """
     if isinstance(data, pa.Table):
         return _documented(data, documents), None, None
@@ -30,8 +30,10 @@ def adopt(data: Any, *, documents: Collection[str] = ()) -> Adopted:
     if is_pandas(data):
         adopted: Adopted = importlib.import_module("sopnb.frames.pandas").adopt(data, documents=documents)
         return adopted
-    if isinstance(data, pa.RecordBatchReader) or hasattr(data, "__arrow_c_stream__"):
-        return _documented(pa.table(data), documents), None, None
+    if is_polars(data):
+        return _documented(_polars(data), documents), None, None
+    if is_stream(data):
+        return _documented(reader(data).read_all(), documents), None, None
     if isinstance(data, Mapping):
         return _records([data]), None, None
     if isinstance(data, Iterable) and not isinstance(data, str | bytes):
@@ -42,6 +44,37 @@ def adopt(data: Any, *, documents: Collection[str] = ()) -> Adopted:
 def is_pandas(data: Any) -> bool:
     """Say whether this is an object of pandas, without loading it."""
     return type(data).__module__.partition(".")[0] == "pandas"
+
+
+def is_stream(data: Any) -> bool:
+    """Say whether this gives Arrow batches one after another: a reader, a dataset, whatever has ``__arrow_c_stream__``."""
+    return hasattr(data, "__arrow_c_stream__") or _is_dataset(data)
+
+
+def reader(data: Any) -> Any:
+    """Return a ``pyarrow.RecordBatchReader`` over what ``is_stream``."""
+    if isinstance(data, pa.RecordBatchReader):
+        return data
+    return data.scanner().to_reader() if _is_dataset(data) else pa.RecordBatchReader.from_stream(data)
+
+
+def _is_dataset(data: Any) -> bool:
+    return type(data).__module__ == "pyarrow._dataset" and hasattr(data, "scanner")
+
+
+def is_polars(data: Any) -> bool:
+    """Say whether this is a frame of polars, without loading it."""
+    return type(data).__module__.partition(".")[0] == "polars" and hasattr(data, "to_arrow")
+
+
+def _polars(frame: Any) -> Any:
+    """Return a frame of polars as a table, with text and bytes as other libraries know them. Raises ``InvalidInput`` naming the column."""
+    if not hasattr(frame, "columns"):
+        frame = frame.to_frame()
+    for name, kind in frame.schema.items():
+        if any(word in str(kind) for word in ("Object", "Int128")):
+            raise InvalidInput(f"column {name!r} of type {kind} cannot be stored; cast it to a decimal, to numbers of 64 bits, or to text")
+    return frame.to_arrow()
 
 
 def _several(parts: list[Any], documents: Collection[str]) -> Adopted:

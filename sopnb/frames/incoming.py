@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from sopnb.errors import InvalidInput, SchemaMismatch
-from sopnb.frames.arrow import adopt, is_pandas
+from sopnb.frames.arrow import adopt, is_pandas, is_polars, is_stream, reader
 from sopnb.frames.faults import sound
 from sopnb.frames.records import gathered
 from sopnb.schema import ID, Schema
@@ -34,10 +34,10 @@ class Incoming:
 
 def kept(rows: Any) -> Any:
     """Return rows in a form that can be gone through again: iterators and readers are used up into lists and tables."""
-    if isinstance(rows, Mapping | pa.Table | pa.RecordBatch | list) or is_pandas(rows):
+    if isinstance(rows, Mapping | pa.Table | pa.RecordBatch | list) or is_pandas(rows) or is_polars(rows):
         return rows
-    if hasattr(rows, "__arrow_c_stream__"):
-        return pa.table(rows)
+    if is_stream(rows):
+        return reader(rows).read_all()
     return list(rows) if isinstance(rows, Iterable) and not isinstance(rows, str | bytes) else rows
 
 

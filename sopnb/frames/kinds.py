@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -385,6 +386,8 @@ def _text(value: Any, name: Any) -> str:
 
 def dtype_of(kind: Kind, arrow: Any, *, nullable: bool = False) -> tuple[bool, Any]:
     """Return (whether Arrow itself makes such a column of this type, for which dtype; None for the one of numpy); see ``restored``."""
+    if isinstance(kind, Plain) and not _arrow_makes(arrow):
+        return False, None
     if isinstance(kind, Plain) or (isinstance(kind, Numpy) and nullable):
         return not _is_zoned(arrow), NULLABLE.get(arrow)
     if isinstance(kind, Numpy):
@@ -396,6 +399,16 @@ def dtype_of(kind: Kind, arrow: Any, *, nullable: bool = False) -> tuple[bool, A
     return isinstance(kind, Arrow), pd.ArrowDtype(arrow)
 
 
+@lru_cache
+def _arrow_makes(arrow: Any) -> bool:
+    """Say whether Arrow has a form of its own for columns of this type in pandas; it lacks some nested ones."""
+    try:
+        pa.chunked_array([pa.array([], arrow)]).to_pandas()
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
+
+
 def _is_zoned(arrow: Any) -> bool:
     return bool(pa.types.is_timestamp(arrow)) and arrow.tz is not None
 
@@ -405,6 +418,8 @@ def restored(column: Any, kind: Kind, *, nullable: bool = False) -> Any:
 
     With ``nullable`` numbers and truth values that may not be null come as nullable ones, because rows may be missing.
     """
+    if isinstance(kind, Plain) and not _arrow_makes(column.type):
+        return np.fromiter(column.to_pylist(), object, len(column))
     if isinstance(kind, Plain) and not _is_zoned(column.type):
         return pa.table({"": column}).to_pandas(types_mapper=NULLABLE.get)[""].array
     if isinstance(kind, Plain | Numpy | Zoned):

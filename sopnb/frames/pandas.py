@@ -23,7 +23,7 @@ import pyarrow as pa
 from sopnb.errors import InvalidInput
 from sopnb.frames import kinds
 from sopnb.frames.kinds import NULLABLE, Arrow, Category, Interval, Kind, Nullable, Objects, Period, Plain, Text, adopted, restored
-from sopnb.schema import Schema, is_document, meaning
+from sopnb.schema import Schema, is_document, meaning, plain_type
 
 Backend = Literal["numpy_nullable", "pyarrow"]
 _LABELS = ("object", "str", "string")
@@ -162,12 +162,17 @@ def to_pandas(table: Any, schema: Schema, *, nullable: bool = False, dtype_backe
 
     With ``nullable`` integers and booleans come as the nullable dtypes, because rows may be missing that the schema knows nothing of.
     ``dtype_backend`` is as in ``pandas.read_parquet``: "numpy_nullable" for nullable numbers, booleans and text, "pyarrow" for Arrow
-    dtypes; categories, periods, intervals and JSON documents stay what they are. Raises ``InvalidInput`` for another backend.
+    dtypes; categories, periods, intervals and JSON documents stay what they are. Dictionary columns whose categories the schema does not
+    know come as their values, for a page has not the categories of the whole. Raises ``InvalidInput`` for another backend.
     """
     if dtype_backend not in (None, "numpy_nullable", "pyarrow"):
         raise InvalidInput(f'dtype_backend={dtype_backend!r}; it is None, "numpy_nullable" or "pyarrow"')
     description = _description(schema)
     chosen = {f.name: _chosen(f, description, dtype_backend) for f in table.schema}
+    for at, field in enumerate(table.schema):
+        plain = plain_type(field.type)
+        if isinstance(chosen[field.name], Plain) and field.name not in schema.categories and plain != field.type:
+            table = table.set_column(at, field.with_type(plain), table.column(at).cast(plain))
     return _restored(table, description, chosen, nullable=nullable)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from sopnb.errors import InvalidInput
-from sopnb.frames.arrow import Adopted, adopt, is_pandas, same_columns
+from sopnb.frames.arrow import Adopted, adopt, is_pandas, is_polars, is_stream, reader, same_columns
 from sopnb.frames.files.path import are_files
 from sopnb.schema import Schema
 
@@ -90,16 +90,16 @@ class Pieces:
 
 def streams(data: Any) -> bool:
     """Say whether data comes in pieces that can be had once only."""
-    if is_pandas(data) or isinstance(data, pa.Table | pa.RecordBatch | Mapping | list | tuple | str | bytes):
+    if is_pandas(data) or is_polars(data) or isinstance(data, pa.Table | pa.RecordBatch | Mapping | list | tuple | str | bytes):
         return False
-    return isinstance(data, Iterable) or hasattr(data, "__arrow_c_stream__")
+    return isinstance(data, Iterable) or is_stream(data)
 
 
 def _items(data: Any) -> Iterator[Any]:
-    if hasattr(data, "__arrow_c_stream__"):
-        reader = data if isinstance(data, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(data)
-        empty = reader.schema.empty_table()
-        batches = (batch for batch in reader if batch.num_rows)
+    if is_stream(data):
+        stream = reader(data)
+        empty = stream.schema.empty_table()
+        batches = (batch for batch in stream if batch.num_rows)
         first = next(batches, None)
         yield empty if first is None else first
         yield from batches

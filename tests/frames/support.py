@@ -335,15 +335,18 @@ def _told(values: Any) -> list[str]:
     if isinstance(values.dtype, pd.ArrowDtype) or values.dtype.name in ("Float32", "Float64"):
         return [repr(value) for value in pa.chunked_array(values.array.__arrow_array__()).to_pylist()]
     if values.dtype == object:
-        return [_object(value) for value in values]
+        return [told(value) for value in values]
     return [repr(value) for value in values.tolist()] if values.dtype.kind == "f" else []
 
 
-def _object(value: Any) -> str:
+def told(value: Any) -> str:
+    """Return a value as text that says what it is, and what all that it holds is."""
+    if isinstance(value, dict):
+        return f"dict({', '.join(f'{name!r}: {told(item)}' for name, item in value.items())})"
     if isinstance(value, list | tuple):
-        return f"{type(value).__name__}({', '.join(map(_object, value))})"
+        return f"{type(value).__name__}({', '.join(map(told, value))})"
     if isinstance(value, np.ndarray):
-        return f"{value.dtype}({', '.join(map(_object, value.tolist()))})"
+        return f"{value.dtype}({', '.join(map(told, value.tolist()))})"
     if isinstance(value, pd.Interval):
         return f"{value.closed} {value}"
     if isinstance(value, Decimal):

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pyarrow.dataset as dataset
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sopnb
 from tests.api_support import QUIET, SMALL
-from tests.frames.support import Drawn, assert_same, expected, frames
+from tests.frames.support import Drawn, assert_same, expected, frames, told
+from tests.frames.tables import tables
 
 RELAXED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much]
 
@@ -79,5 +81,24 @@ def test_a_page_has_the_dtypes_of_the_whole(arena: Arena, request: pytest.Fixtur
             assert_same(store[:].rows(start, stop), page if drawn.index is None else page.reset_index(drop=True))
             assert store.upsert(store[:].rows(start, stop)).unchanged == stop - start
             assert store.upsert(drawn.frame).unchanged == len(drawn.frame)
+
+    check()
+
+
+def test_arrow_tables_of_all_types_come_back_equal(arena: Arena, request: pytest.FixtureRequest) -> None:
+    """Types, nullability and the metadata of fields too; dictionaries by their values."""
+
+    @settings(max_examples=examples(request, 300), deadline=None, suppress_health_check=RELAXED)
+    @given(tables(), st.sampled_from(["table", "reader", "dataset"]))
+    def check(table: Any, form: str) -> None:
+        data = {"table": lambda: table, "reader": table.to_reader, "dataset": lambda: dataset.dataset(table)}[form]()
+        with arena.store(data, "row") as store:
+            got, want = store[:].to_arrow(), table
+            assert got.schema.equals(want.schema, check_metadata=True)
+            assert [told(row) for row in got.to_pylist()] == [told(row) for row in sorted(want.to_pylist(), key=lambda row: row["row"])]
+            assert told(store[:].to_reader().read_all().to_pylist()) == told(got.to_pylist())
+            assert store[:].rows(0, 1).dtypes.tolist() == store[:].to_pandas().dtypes.tolist() == store[:0].to_pandas().dtypes.tolist()
+            assert store.upsert(table).unchanged == table.num_rows
+            store[:].to_pandas()
 
     check()
