@@ -23,6 +23,7 @@ from sopnb.history import EPOCH, Log, commits
 from sopnb.schema import Schema
 from sopnb.settings import DatabaseSettings, HandleSettings
 from sopnb.snapshot import Snapshot
+from sopnb.sql import Parameters, Result
 from sopnb.storage.location import Location
 from sopnb.store import Store
 from sopnb.transaction import Transaction
@@ -211,6 +212,26 @@ class Database:
                 return fn(Transaction(self._lease, work))
 
         return attempt(self._lease.use(), body, mode=mode, message=message, author=author, deadline=deadline)[0]
+
+    def sql(self, query: str, params: Parameters | None = None, *, push_down: bool = True) -> Result:
+        """Return the result of a query in SQL over the newest state.
+
+        DuckDB runs it, with the package ``duckdb`` installed; stores are its tables, by name, ``"quoted"`` where need be, all of them in
+        one state. The query has one statement and only reads. ``$name`` in it is taken from a dict of ``params``, ``?`` from a list. Only
+        the columns that it asks for are read, and of what it filters by only the leaves that can match; ``push_down=False`` reads
+        everything, to compare.
+
+        The result is whole in memory. In it documents are JSON text, categories are text, durations are intervals in microseconds, and
+        moments come in the zone that the columns of the stores share, else in UTC. Raises ``StoreNotFound``, ``InvalidInput`` with the
+        place in the query, or ``MissingPackage``.
+
+        >>> import pandas as pd, sopnb
+        >>> db = sopnb.open(":memory:")
+        >>> planes = db.load("planes", pd.DataFrame({"tailnum": ["N1", "N3"], "seats": [55, 182]}), index="tailnum")
+        >>> db.sql("select tailnum from planes where seats > ?", [100]).to_dicts()
+        [{'tailnum': 'N3'}]
+        """
+        return Snapshot(self._lease, self._lease.use().state()).sql(query, params, push_down=push_down)
 
     # -- the past -------------------------------------------------------------------------------------------------------------
 

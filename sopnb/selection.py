@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -17,7 +18,7 @@ from sopnb.access.expression import SEQ
 from sopnb.access.filter import Filter
 from sopnb.access.keyrange import Closed, KeyRange
 from sopnb.access.progress import Progress
-from sopnb.access.reading import Reading, commit_of, with_commits, with_keys
+from sopnb.access.reading import Reading, commit_of, note, unnoted, with_commits, with_keys
 from sopnb.access.record import Record
 from sopnb.access.scan import Scan, cut, turned
 from sopnb.access.ways import Access
@@ -178,13 +179,38 @@ class Selection:
     def to_reader(self) -> Any:
         """Return a ``pyarrow.RecordBatchReader`` over the records: they are read piece by piece, all of one state."""
         reading, columns = self._reading(), self._named
-        empty = self._schema.present(self._scan.table(reading, [], columns), columns)
+        return pa.RecordBatchReader.from_batches(self._empty(reading, columns).schema, self._batches(reading, columns))
 
-        def batches() -> Iterator[Any]:
-            for part in self._scan.parts(reading, columns):
-                yield from self._schema.present(self._scan.table(reading, [part], columns), columns).to_batches()
+    def to_polars(self, *, lazy: bool = False) -> Any:
+        """Return the records as a polars DataFrame, with ``lazy`` as a LazyFrame; the key comes as columns.
 
-        return pa.RecordBatchReader.from_batches(empty.schema, batches())
+        A LazyFrame keeps the state in which it was made, and what is collected of it is read piece by piece: only the columns and the
+        leaves that the query can use. In a transaction all records of the selection count as read. Raises ``MissingPackage``.
+        """
+        polars = importlib.import_module("sopnb.frames.polars")
+        if not lazy:
+            return polars.to_polars(self.to_arrow())
+        reading = self._reading()
+        note(reading, self._scan.keys.lo, self._scan.keys.hi)
+        state = unnoted(reading)
+
+        def read(columns: Sequence[str] | None, condition: Any) -> Iterator[Any]:
+            chosen = self
+            if condition is not None:
+                with suppress(InvalidInput):  # it may be left out; polars judges what is read all the same
+                    chosen = self.where(condition)
+            return chosen._batches(state, self._named if columns is None else tuple(columns))
+
+        return polars.lazy(self._empty(reading, self._named).schema, read)
+
+    def _empty(self, reading: Reading, columns: Sequence[str]) -> Any:
+        """Return a table of no records, as people see it."""
+        return self._schema.present(self._scan.table(reading, [], columns), columns)
+
+    def _batches(self, reading: Reading, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield the records as Arrow batches, as people see them."""
+        for part in self._scan.parts(reading, columns):
+            yield from self._schema.present(self._scan.table(reading, [part], columns), columns).to_batches()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self.to_reader().__arrow_c_stream__(requested_schema)

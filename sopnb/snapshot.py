@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from types import TracebackType
 
-from sopnb import display
+from sopnb import display, sql
 from sopnb.access.lease import Lease
 from sopnb.access.ways import Past, store_of
 from sopnb.engine.state import State
 from sopnb.errors import Closed
 from sopnb.history import EPOCH
+from sopnb.sql import Parameters, Result
 from sopnb.store import Store
 
 
@@ -67,6 +68,10 @@ class Snapshot:
     def stores(self) -> tuple[str, ...]:
         """Return the names of the stores there were."""
         return tuple(sorted(self._state.names))
+
+    def sql(self, query: str, params: Parameters | None = None, *, push_down: bool = True) -> Result:
+        """Return the result of a query in SQL over the stores as they were; see ``Database.sql``."""
+        return sql.run(query, params, self.stores(), lambda name: self[name].range(), push_down=push_down)
 
     def close(self) -> None:
         """Let go of the state. Harmless to repeat."""

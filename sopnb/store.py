@@ -247,6 +247,10 @@ class Store:
         """Return all records with these columns only; see ``Selection.select``."""
         return self._all.select(*columns)
 
+    def to_polars(self, *, lazy: bool = False) -> Any:
+        """Return all records as a polars DataFrame or LazyFrame; see ``Selection.to_polars``."""
+        return self._all.to_polars(lazy=lazy)
+
     def reverse(self) -> Selection:
         """Return all records in the other direction."""
         return self._all.reverse()

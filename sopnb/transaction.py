@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
+from sopnb import sql
 from sopnb.access.attempt import forget
 from sopnb.access.lease import Lease
 from sopnb.access.loading import IfExists, Index, Load, specification
@@ -15,6 +16,7 @@ from sopnb.engine.bulk import OnError
 from sopnb.engine.work import Mode, Work
 from sopnb.errors import InvalidInput, TagNotFound
 from sopnb.schema import Schema
+from sopnb.sql import Parameters, Result
 from sopnb.store import Store
 
 
@@ -112,6 +114,13 @@ class Transaction:
         if message:
             self.message = f"{self.message}; {message}" if self.message else message
         return Store(Within(self._lease, self._work, name), loaded=counts)
+
+    def sql(self, query: str, params: Parameters | None = None, *, push_down: bool = True) -> Result:
+        """Return the result of a query in SQL over what this transaction sees, its own changes included; see ``Database.sql``.
+
+        What the query reads counts as read by the transaction.
+        """
+        return sql.run(query, params, self.stores(), lambda name: self[name].range(), push_down=push_down)
 
     # -- tags -----------------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from sopnb.engine.entries import Entries
 from sopnb.engine.layers import Stack
 from sopnb.index import IndexSpecification
 from sopnb.schema import Schema, is_document
+from sopnb.values import storage_type
 
 FIRST_ROWS = 5
 SEARCHED_ROWS = 4096
@@ -133,6 +134,26 @@ def database_panel(seq: int, stores: Mapping[str, tuple[int, Schema]], tags: Map
     return Panel("Database", "", tuple(facts), columns if rows else (), rows, f"{more:,} more" if more else "")
 
 
+def table_panel(kind: str, table: Any) -> Panel:
+    """Return the panel of an Arrow table: its first rows."""
+    columns = f"{table.num_columns} columns" if table.num_columns != 1 else "1 column"
+    shown = table.slice(0, FIRST_ROWS).select(range(min(table.num_columns, MOST_COLUMNS)))
+    heads = tuple(Column(clean(field.name), kind_of(field), right=_is_number(field.type)) for field in shown.schema)
+    rows = tuple(zip(*map(_texts_of, shown.columns), strict=True))
+    more = table.num_rows - shown.num_rows
+    hidden = table.num_columns - shown.num_columns
+    notes = [f"{more:,} more" if more else "", f"{hidden} more columns" if hidden else ""]
+    return Panel(kind, facts=(_records(table.num_rows), columns), columns=heads, rows=rows, note=", ".join(filter(None, notes)))
+
+
+def _texts_of(column: Any) -> list[str | None]:
+    try:
+        values = column.cast(storage_type(column.type)).to_pylist()
+    except (pa.ArrowException, ValueError):  # a type that no store has
+        values = column.to_pylist()
+    return [None if value is None else told(value, column.type) for value in values]
+
+
 def indexed(specification: IndexSpecification) -> str:
     """Return an index specification with an arrow for each direction.
 
@@ -203,11 +224,15 @@ def _column(schema: Schema, name: str) -> Column:
     if name not in schema.arrow.names:
         return Column(name)
     arrow_field = schema.arrow.field(name)
-    t, kind = pa.types, arrow_field.type
-    right = bool(t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind) or t.is_duration(kind))
+    right = _is_number(arrow_field.type)
     place = schema.key_names.index(name) + 1 if name in schema.key_names else 0
     descending = bool(place) and schema.specification.fields[place - 1].descending
     return Column(clean(name), kind_of(arrow_field), place, descending, right)
+
+
+def _is_number(kind: Any) -> bool:
+    t = pa.types
+    return bool(t.is_integer(kind) or t.is_floating(kind) or t.is_decimal(kind) or t.is_duration(kind))
 
 
 def _first(

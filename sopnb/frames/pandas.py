@@ -299,6 +299,11 @@ def _shared_kind(values: Any, kind: Any) -> Kind:
     return Objects(next((form for form, fits in forms.items() if fits), "other"))
 
 
+def plain(table: Any) -> Any:
+    """Return a table that no schema describes as a frame; integers and booleans come as nullable dtypes."""
+    return table.to_pandas(types_mapper=_NULLABLE.get)
+
+
 def index_columns(schema: Schema) -> tuple[str, ...]:
     """Return the columns that come back as the index of a frame."""
     return () if schema.frame is None else tuple(schema.frame["index"] or ())
