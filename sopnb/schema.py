@@ -429,7 +429,7 @@ class Schema:
 
     def _conformed(self, column: Any, field: Any, wanted: Any, store: str) -> Any:
         if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
+            column = _values(column)
         kind = column.type
         if kind != wanted:
             if not (_widens(plain_type(kind), wanted) or holds_nothing(column)):
@@ -584,6 +584,13 @@ def _widens(kind: Any, wanted: Any) -> bool:
             _widens(a.type, b.type) for a, b in zip(kind, wanted, strict=True)
         )
     return False
+
+
+def _values(column: Any) -> Any:
+    """Return a dictionary column as its values, in their stored type; Arrow cannot cast dictionaries of views."""
+    kind = plain_type(column.type)
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return pa.chunked_array([chunk.dictionary.cast(kind).take(chunk.indices) for chunk in chunks], kind)
 
 
 def plain_type(kind: Any) -> Any:

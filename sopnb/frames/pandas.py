@@ -301,7 +301,7 @@ def _shared_kind(values: Any, kind: Any) -> Kind:
 
 def plain(table: Any) -> Any:
     """Return a table that no schema describes as a frame; integers and booleans come as nullable dtypes."""
-    return table.to_pandas(types_mapper=_NULLABLE.get)
+    return table.to_pandas(types_mapper=NULLABLE.get)
 
 
 def index_columns(schema: Schema) -> tuple[str, ...]:

@@ -103,21 +103,21 @@ def _expression(node: Any, schema: Any) -> Any:
         return _binary(said, schema)
     if kind != "Function":
         raise _Unknown
-    (family, function), *_ = said["function"].items()
+    ((family, function),) = said["function"].items()
     first, *rest = said["input"]
     if (family, function) == ("Boolean", "Not"):
         return ~_expression(first, schema)
     column = pc.field(name := _column(first))
+    kind = _kind(schema, name)
     if family == "Boolean" and function in ("IsNull", "IsNotNull"):
-        schema.field(name)
         return column.is_null() if function == "IsNull" else column.is_valid()
-    if (family, function) == ("StringExpr", "StartsWith") and t.is_string(schema.field(name).type):
+    if (family, function) == ("StringExpr", "StartsWith") and t.is_string(kind):
         return pc.starts_with(column, rest[0]["Literal"]["Scalar"]["String"])
     if family == "Boolean" and "IsIn" in function:
-        return column.isin(_members(rest[0]["Literal"]["Scalar"]["List"], schema.field(name).type))
+        return column.isin(_members(rest[0]["Literal"]["Scalar"]["List"], kind))
     if family == "Boolean" and "IsBetween" in function:
         above, below = _BETWEEN[function["IsBetween"]["closed"]]
-        low, high = (_literal(each, _ordered(schema.field(name).type)) for each in rest)
+        low, high = (_literal(each, _ordered(kind)) for each in rest)
         return above(column, low) & below(column, high)
     raise _Unknown
 
@@ -129,7 +129,7 @@ def _binary(said: Any, schema: Any) -> Any:
     if "Literal" in left:
         op, left, right = _FLIPPED[op], right, left
     name = _column(left)
-    kind = schema.field(name).type
+    kind = _kind(schema, name)
     if op not in ("Eq", "NotEq"):
         kind = _ordered(kind)
     if t.is_floating(kind) and op in ("NotEq", "Gt", "GtEq"):
@@ -139,6 +139,18 @@ def _binary(said: Any, schema: Any) -> Any:
 
 def _column(node: Any) -> str:
     return str(node["Column"])
+
+
+def _kind(schema: Any, name: str) -> Any:
+    """Return the type in which the values of a column are stored and judged: no views."""
+    kind = schema.field(name).type
+    if t.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _viewless(kind.value_type), kind.ordered)
+    return _viewless(kind)
+
+
+def _viewless(kind: Any) -> Any:
+    return pa.string() if t.is_string_view(kind) else pa.binary() if t.is_binary_view(kind) else kind
 
 
 def _ordered(kind: Any) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import polars as pl
@@ -33,7 +34,10 @@ COLUMNS: dict[str, tuple[Any, list[Any]]] = {
     "raw": (pl.Binary, [b"", b"a", b"b"]),
     "flag": (pl.Boolean, [True, False]),
     "day": (pl.Date, [date(2013, 1, day) for day in (1, 2, 3)]),
-    "moment": (pl.Datetime("us", "America/New_York"), [NOON.replace(tzinfo=UTC) + timedelta(hours=h) for h in range(3)]),
+    "moment": (
+        pl.Datetime("us", "America/New_York"),
+        [NOON.replace(tzinfo=ZoneInfo("America/New_York")) + timedelta(hours=h) for h in range(3)],
+    ),
     "naive": (pl.Datetime("ns"), [NOON + timedelta(hours=h) for h in range(3)]),
     "took": (pl.Duration("us"), [timedelta(seconds=n) for n in range(3)]),
     "clock": (pl.Time, [time(hour) for hour in range(3)]),
@@ -80,7 +84,7 @@ def others(draw: Any) -> Any:
             [
                 c(name).is_null(),
                 c(name).is_not_null(),
-                c(name).is_in(pl.Series(some, dtype=kind)),
+                c(name).is_in(pl.Series(some, dtype=kind).implode()),
                 c(name).is_between(pl.lit(values[0], dtype=kind), pl.lit(values[-1], dtype=kind), closed=closed),
                 c("s").str.starts_with(draw(st.sampled_from(["", "a", "é"]))),
                 c("flag"),
