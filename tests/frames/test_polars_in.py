@@ -89,7 +89,7 @@ def test_frames_of_all_types_go_in_as_they_are(arena: Arena, request: pytest.Fix
         pl.Series([["a"]], dtype=pl.List(pl.Categorical)),
         pl.Series([[None]], dtype=pl.List(pl.Null)),
     ],
-    ids=str,
+    ids=lambda column: str(column.dtype),
 )
 def test_what_a_store_has_not_is_refused_by_name(column: Any) -> None:
     with sopnb.open(":memory:", settings=SMALL, handle=QUIET) as db:
