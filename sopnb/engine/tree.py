@@ -9,9 +9,7 @@ from __future__ import annotations
 import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
-from itertools import groupby
-from operator import itemgetter
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
@@ -32,6 +30,8 @@ from sopnb.index import Keys
 from sopnb.protocols import Blobs
 from sopnb.schema import Schema
 
+Choose = Callable[[Branch, int, int], Sequence[int]]
+"""Returns which of the leaves ``[first, last)`` of a branch are wanted, ascending."""
 READ_AHEAD = 16
 """A scan reads up to this many neighbouring leaves at once."""
 SMALL = 65_536
@@ -377,18 +377,22 @@ class Tree:
 
     # -- by range -------------------------------------------------------------------------------------------------------------
 
-    def children(self, lo: bytes = b"", hi: bytes | None = None, *, reverse: bool = False) -> Iterator[tuple[Branch, int, bytes | None]]:
+    def children(self, lo: bytes = b"", hi: bytes | None = None, *, reverse: bool = False, choose: Choose | None = None
+                 ) -> Iterator[tuple[Branch, int, bytes | None]]:  # fmt: skip
         """Yield (branch of level 0, number of the leaf in it, first key after the leaf) for the leaves that reach into a range."""
-        return self._children(self._root, lo, hi, None, reverse=reverse)
+        return self._children(self._root, lo, hi, None, choose, reverse=reverse)
 
-    def _children(self, branch: Branch, lo: bytes, hi: bytes | None, stop: bytes | None, *, reverse: bool) -> Iterator[Any]:
+    def _children(self, branch: Branch, lo: bytes, hi: bytes | None, stop: bytes | None, choose: Choose | None, *, reverse: bool
+                  ) -> Iterator[Any]:  # fmt: skip
         first = max(bisect_right(branch.keys, lo) - 1, 0)
         last = len(branch) if hi is None else bisect_left(branch.keys, hi)
-        numbers = range(first, last)
+        numbers: Sequence[int] = range(first, last)
+        if choose is not None and not branch.level:
+            numbers = choose(branch, first, last)
         for i in reversed(numbers) if reverse else numbers:
             after = branch.keys[i + 1] if i + 1 < len(branch) else stop
             if branch.level:
-                yield from self._children(self._below(branch, i), lo, hi, after, reverse=reverse)
+                yield from self._children(self._below(branch, i), lo, hi, after, choose, reverse=reverse)
             else:
                 yield branch, i, after
 
@@ -405,8 +409,8 @@ class Tree:
         """Yield the leaves that reach into a range, reading ahead more and more."""
         ahead = 1
         group: list[tuple[Branch, int, bytes | None]] = []
-        children = self.children(lo, hi, reverse=reverse)
-        for child in children if prune is None else self._pruned(children, prune, lowest=lowest):
+        choose = None if prune is None else partial(self._kept, prune, lowest)
+        for child in self.children(lo, hi, reverse=reverse, choose=choose):
             group.append(child)
             if len(group) == ahead:
                 yield from self._read_together(group)
@@ -414,15 +418,12 @@ class Tree:
         if group:
             yield from self._read_together(group)
 
-    def _pruned(self, children: Iterator[tuple[Branch, int, bytes | None]], prune: Prune, *, lowest: bool
-                ) -> Iterator[tuple[Branch, int, bytes | None]]:  # fmt: skip
-        for branch, group in groupby(children, key=itemgetter(0)):
-            keeps = kept(prune, branch, self._schema, lowest=lowest)
-            for child in group:
-                if keeps[child[1]]:
-                    yield child
-                else:
-                    self._reader.skipped += 1
+    def _kept(self, prune: Prune, lowest: bool, branch: Branch, first: int, last: int) -> list[int]:
+        """Return which of the leaves ``[first, last)`` of a branch have to be read."""
+        keeps = kept(prune, branch, self._schema, lowest=lowest)
+        numbers: list[int] = (first + np.flatnonzero(keeps[first:last])).tolist()
+        self._reader.skipped += last - first - len(numbers)
+        return numbers
 
     def _read_together(self, group: list[tuple[Branch, int, bytes | None]]) -> Iterator[Piece]:
         together = _Together(self._reader, self._schema, [(branch.extent(i), self._shape(branch, i)) for branch, i, _ in group])
