@@ -448,6 +448,12 @@ def test_sql_needs_duckdb(notes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         notes.sql("select 1")
 
 
+def test_an_older_duckdb_is_refused(notes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("duckdb.__version__", "1.5.6")
+    with pytest.raises(sopnb.MissingPackage, match="duckdb>=2"):
+        notes.sql("select 1")
+
+
 def test_the_key_of_a_query_may_be_compound_and_descending() -> None:
     with sopnb.open(":memory:", handle=QUIET) as db:
         rows = pa.table({"region": ["a", "a", "b", "b"], "ts": [1, 2, 1, 2]})

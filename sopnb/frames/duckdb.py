@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 
-from sopnb.errors import InvalidInput, StoreNotFound
+from sopnb.errors import InvalidInput, MissingPackage, StoreNotFound
 from sopnb.frames.optional import optional
 
 Parameters = Mapping[str, Any] | Sequence[Any]
@@ -47,7 +47,7 @@ def query(text: str, parameters: Parameters | None, tables: Mapping[str, Table],
     The time zone of the session is that of the tables' columns where they share one, else UTC. Raises ``InvalidInput`` with DuckDB's own
     words and the place in the query, ``StoreNotFound``, ``MissingPackage``, and what reading a table raises.
     """
-    duckdb = optional("duckdb", "sql")
+    duckdb = _duckdb()
     reading, values = _Reading(), _values(parameters)
     with duckdb.connect(":memory:", config=_CONFIGURATION) as connection:
         try:
@@ -64,6 +64,14 @@ def query(text: str, parameters: Parameters | None, tables: Mapping[str, Table],
             if reading.failure is not None:
                 raise reading.failure from None
             raise _told(error, tables) from None
+
+
+def _duckdb() -> Any:
+    """Return the module. Before version 2 it handed over comparisons in which NaN is not what it is for DuckDB: the largest number."""
+    duckdb = optional("duckdb", "sql")
+    if int(duckdb.__version__.partition(".")[0]) < 2:
+        raise MissingPackage("duckdb>=2", "sql")
+    return duckdb
 
 
 def _interruptibly(connection: Any, run: Callable[[], Any]) -> Any:
@@ -115,7 +123,7 @@ def _zone(tables: Mapping[str, Table]) -> str:
 def _register(connection: Any, name: str, table: Table, reading: _Reading) -> None:
     try:
         connection.register(name, _Dataset(table, reading))
-    except optional("duckdb", "sql").NotImplementedException as error:
+    except _duckdb().NotImplementedException as error:
         raise InvalidInput(f"store {name!r} has a column that SQL cannot read ({error}); read it without SQL") from None
 
 
