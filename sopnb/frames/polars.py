@@ -111,7 +111,7 @@ def _expression(node: Any, schema: Any) -> Any:
     kind = _kind(schema, name)
     if family == "Boolean" and function in ("IsNull", "IsNotNull"):
         return column.is_null() if function == "IsNull" else column.is_valid()
-    if (family, function) == ("StringExpr", "StartsWith") and t.is_string(kind):
+    if (family, function) == ("StringExpr", "StartsWith") and (t.is_string(kind) or t.is_large_string(kind)):
         return pc.starts_with(column, rest[0]["Literal"]["Scalar"]["String"])
     if family == "Boolean" and "IsIn" in function:
         return column.isin(_members(rest[0]["Literal"]["Scalar"]["List"], kind))
