@@ -112,9 +112,9 @@ def _expression(node: Any, schema: Any) -> Any:
     if family == "Boolean" and function in ("IsNull", "IsNotNull"):
         return column.is_null() if function == "IsNull" else column.is_valid()
     if (family, function) == ("StringExpr", "StartsWith") and (t.is_string(kind) or t.is_large_string(kind)):
-        return pc.starts_with(column, rest[0]["Literal"]["Scalar"]["String"])
+        return pc.starts_with(column, _scalar(rest[0], "String"))
     if family == "Boolean" and "IsIn" in function:
-        return column.isin(_members(rest[0]["Literal"]["Scalar"]["List"], kind))
+        return column.isin(_members(_scalar(rest[0], "List"), kind))
     if family == "Boolean" and "IsBetween" in function:
         above, below = _BETWEEN[function["IsBetween"]["closed"]]
         low, high = (_literal(each, _ordered(kind)) for each in rest)
@@ -160,13 +160,25 @@ def _ordered(kind: Any) -> Any:
     return kind
 
 
+def _constant(node: Any) -> tuple[str, Any]:
+    """Return (the kind of a constant, what is said of it); polars 1 wrote its type beside it."""
+    said = node["Literal"]["Scalar"]
+    said = said["value"] if "dtype" in said else said
+    ((name, value),) = said.items()
+    return name.removesuffix("Owned"), value
+
+
+def _scalar(node: Any, wanted: str) -> Any:
+    name, value = _constant(node)
+    if name != wanted:
+        raise _Unknown
+    return value
+
+
 def _literal(node: Any, kind: Any) -> Any:
     """Return a constant; it must be of the very type of the column."""
-    (form, said), *_ = node["Literal"].items()
-    (name, value), *_ = said.items()
+    name, value = _constant(node)
     kind = kind.value_type if t.is_dictionary(kind) else kind
-    if form != "Scalar":
-        raise _Unknown
     if name in _NUMBERS:
         found = pa.scalar(value, _NUMBERS[name])
         if value is None or value != value:
