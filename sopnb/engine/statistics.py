@@ -103,11 +103,19 @@ def _column(array: Any, starts: list[int], known: dict[int, Stored | None]) -> l
         return _numbers(array, starts)
     if t.is_decimal128(kind) or t.is_decimal256(kind) or _is_text(kind):
         ends = [*starts[1:], len(array)]
+        long = _all_long(array, starts) if _is_text(kind) and len(known) < len(starts) else [False] * len(starts)
         return [
-            known[n] if n in known else _ordered(array.slice(start, end - start))
+            known[n] if n in known else None if long[n] else _ordered(array.slice(start, end - start))
             for n, (start, end) in enumerate(zip(starts, ends, strict=True))
         ]
     return [None] * len(starts)
+
+
+def _all_long(array: Any, starts: list[int]) -> list[bool]:
+    """Say for each piece whether all its texts are too long for bounds: then there is no need to compare them."""
+    text = pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+    lengths = pc.fill_null(pc.utf8_length(array) if text else pc.binary_length(array), 0).to_numpy(zero_copy_only=False)
+    return (np.minimum.reduceat(lengths, starts) > LONGEST).tolist()  # type: ignore[no-any-return]
 
 
 def _numbers(array: Any, starts: list[int]) -> list[Stored | None]:
