@@ -125,17 +125,18 @@ class BulkWriter:
         Of an ``insert`` the first row of a key is taken, and the later ones are errors; else the last one, and it counts as a change of
         the one before if it differs.
         """
-        whole = len(columns) == len(self._schema.physical)
-        spans = [layer.span for layer in self._stack.layers]
+        whole = self._kind != "update" and len(columns) == len(self._schema.physical)
+        spans = [layer.span for layer in self._stack.layers] if whole else None
         for part in _ahead(interleaved(trees, self._schema, self._store.work.room.reader.far, size, spans)):
             if isinstance(part, Rows):
                 yield from self._each_once(_table(part.entries, columns), part.repeats)
-            elif whole and self._kind != "update" and not self._stack.reaches(part.first, part.stop or b""):
+            elif not self._stack.reaches(part.first, part.stop or b""):
                 yield part
             else:
                 yield _table(part.load(), columns)
 
     def _each_once(self, table: pa.Table, repeats: Any) -> Iterator[pa.Table]:
+        """Yield rows in key order without those that another row of the same key stands for."""
         if repeats is None:
             yield table
         elif self._kind == "insert":
@@ -148,6 +149,7 @@ class BulkWriter:
             yield table.filter(pa.array(~np.append(repeats[1:], False)))
 
     def _named(self, leaf: Piece) -> Named:
+        """Return a drafted leaf as one that another tree takes over."""
         _, branch, i = leaf.leaf
         return Named(branch.child(i), lambda: _fresh(leaf.load()))
 

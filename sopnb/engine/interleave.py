@@ -28,16 +28,18 @@ class Rows:
 
 
 def interleaved(
-    trees: Sequence[Tree], schema: Schema, far: FarReader, size: int, spans: Sequence[tuple[bytes, bytes]] = ()
+    trees: Sequence[Tree], schema: Schema, far: FarReader, size: int, spans: Sequence[tuple[bytes, bytes]] | None
 ) -> Iterator[Piece | Rows]:
     """Yield all rows of the trees, ascending, about ``size`` bytes at a time; a key's rows are never apart.
 
-    A leaf that comes as a ``Piece`` has a ``stop``. No leaf of a tree does that lies mostly within ``spans``, pairs of keys.
+    A leaf that comes as a ``Piece`` has a ``stop``. No leaf of a tree does that lies mostly within ``spans``, pairs of keys; none at all
+    if that is None.
     """
     streams = []
     for tree in trees:
-        around = [*spans, *(other.span for other in trees if other is not tree)]
-        streams.append(_Stream(tree, schema, far=None if _is_mostly_values(tree) else far, apart=_lies_apart(tree, around)))
+        around = [other.span for other in trees if other is not tree]
+        apart = spans is not None and _lies_apart(tree, [*spans, *around])
+        streams.append(_Stream(tree, schema, far=None if _is_mostly_values(tree) else far, apart=apart))
     while streams := [stream for stream in streams if stream.more]:
         lowest, *others = sorted(streams, key=lambda stream: stream.first)
         leaf = lowest.leaf(before=others[0].first if others else None)

@@ -183,6 +183,18 @@ def test_what_was_written_ahead_is_kept_only_where_most_of_it_is_needed(make: Ca
         assert len(contents(engine)) == 300
 
 
+def test_a_load_of_some_columns_keeps_nothing_of_what_was_written_ahead_for_a_few_values(make: Callable[..., Cluster]) -> None:
+    cluster = make(**TINY)
+    engine = cluster.open(load_bytes=8)
+    create(engine, schema=WIDE)
+    work = engine.begin()
+    tables = [table(WIDE, [(k, 1.5, "long" * 20 if k % 40 == 0 else "b") for k in part]) for part in (range(100), range(100, 200))]
+    work.store("s").load("upsert", [each.select(["k", "b"]) for each in tables])
+    engine.commit(work)
+    assert len(store_of(engine).blobs) == 1
+    assert scanned(stack_of(engine)) == [(k, None, "long" * 20 if k % 40 == 0 else "b") for k in range(200)]
+
+
 def test_a_load_is_one_write_over_those_before_it(make: Callable[..., Cluster]) -> None:
     engine = make(**TINY).open(load_bytes=8)
     create(engine)
