@@ -2,7 +2,8 @@
 
 A transaction may commit if nothing that it read or wrote was changed by a commit after its snapshot. Writing a key counts as reading
 it, and using a store by its name counts as reading its catalogue entry. Upkeep changes no record and disturbs nobody but a fold of the
-same layers; a change of layout disturbs every user of the store, a rename all but those that are not checked and only write records.
+same layers, and those who name values of the snapshot that it moved; a change of layout disturbs every user of the store, a rename all
+but those that are not checked and only write records.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import cached_property
 
 from sopnb.engine import record
 from sopnb.engine.layer import Layer
-from sopnb.engine.record import Payload, StoreChange
+from sopnb.engine.record import Fold, Payload, StoreChange
 from sopnb.engine.state import tree_ref
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.tree import Tree
@@ -61,6 +62,9 @@ def validate(work: Work, since: Iterable[Past]) -> None:
                 raise Conflict(f"the catalogue entry was changed by {change.kind!r}", store=change.name, seq=past.seq)
         if work.tags:
             _against_tags(work, past)
+        for fold in past.payload.folds:
+            if fold.store in drafts:
+                _against_fold(drafts[fold.store], fold, past.seq)
         for store_change in past.payload.changes:
             store = drafts.get(store_change.store)
             if store is None:
@@ -80,6 +84,14 @@ def _against_tags(work: Work, past: Past) -> None:
     collected = past.payload.collect
     if collected is not None and any(0 < seq < collected.horizon for _, seq in work.tags):
         raise Conflict(f"the states before commit {collected.horizon} were let go of", seq=past.seq)
+
+
+def _against_fold(store: StoreWork, fold: Fold, seq: int) -> None:
+    """A record may name values where the snapshot has them, as long as the layer that stands for the snapshot's own names them too."""
+    kept = set() if fold.run is None else {blob for blob, _ in tree_ref(fold.run).blobs}
+    for tree in store.base.trees:
+        if fold.lo < tree.hi and tree.lo < fold.hi and not kept.issuperset(store.named.intersection(blob for blob, _ in tree.ref.blobs)):
+            raise Conflict("values out of line that are to stay were moved", store=store.name, seq=seq)
 
 
 def _against_keys(store: StoreWork, keys: list[bytes], seq: int, *, checked: bool) -> None:

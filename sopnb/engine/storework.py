@@ -22,7 +22,7 @@ from sopnb.engine.builder import Named, Part
 from sopnb.engine.bulk import Kind, OnError, Progress, unseen
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries, Entry, concatenated
-from sopnb.engine.far import replaced
+from sopnb.engine.far import bytes_by_blob, replaced
 from sopnb.engine.layer import Layer, MemoryLayer
 from sopnb.engine.layers import Found, Stack
 from sopnb.engine.merge import loaded, merged
@@ -61,6 +61,8 @@ class StoreWork:
         self.id, self.name, self.schema = base.id, base.name, base.schema
         self.reads = Reads(noted=work.mode != "read")
         self.counts = _NONE
+        self.named: set[str] = set()
+        """Blobs in which drafts name values that stay where they are."""
         self._draft_seq = base.seq + 1
         self._pieces: list[Layer] = []
         self._tail = Tail(base.seq, self.schema, own=True)
@@ -259,6 +261,7 @@ class StoreWork:
         self.note(keys, found.seq)
         (group,) = found.groups
         new = replaced(group.entries.take(group.rows), self.schema.physical.get_field_index(column), value, pieces)
+        self.named.update(() if new.far is None else dict(bytes_by_blob(new.far)))
         self._add(self._piece(iter([new])))
         return self._count(Counts(updated=1))
 

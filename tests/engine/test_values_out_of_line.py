@@ -8,6 +8,9 @@ import pytest
 
 from sopnb.engine import builder, far
 from sopnb.engine.tree import Tree
+from sopnb.errors import Conflict
+from sopnb.index import IndexSpecification
+from sopnb.schema import Schema
 from tests.engine.support import (
     PLAIN,
     TINY,
@@ -17,6 +20,7 @@ from tests.engine.support import (
     create,
     load,
     rows_of,
+    scanned,
     stack_of,
     store_of,
     table,
@@ -137,3 +141,42 @@ def test_the_values_of_one_leaf_are_bounded(make: Callable[..., Cluster], monkey
     leaves = [piece.load() for tree in store_of(engine).trees for piece in tree.pieces(b"", None)]
     assert max(sum(size for _, size in far.bytes_by_blob(leaf.far)) for leaf in leaves if leaf.far is not None) <= 1000
     assert contents(engine) == values
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_values_that_stay_while_another_column_is_written_conflict_only_with_a_fold_that_moves_them(
+    make: Callable[..., Cluster], moved: bool
+) -> None:
+    """The record would name a blob that is no longer there."""
+    schema = Schema.of({"k": "int64", "a": "string", "b": "string"}, IndexSpecification.of("k"))
+    cluster = make(**TINY, inline_rows=0, retention_seconds=0)
+    engine, other = cluster.open(), cluster.open()
+    create(engine, schema=schema)
+    rows = [(k, f"{k}" * 100, f"{k}" * 90) for k in range(1, 9)]
+    work = engine.begin()
+    work.store("s").write("insert", table(schema, rows))
+    engine.commit(work)
+    (blob,) = store_of(engine).blobs
+    late = engine.begin()
+    late.store("s").put_value(schema.encode_key((1,)), "b", "new")
+    changes = [(k, "short", "short") for k in range(2, 9 if moved else 3)]
+    work = other.begin()
+    work.store("s").write("upsert", table(schema, changes))
+    other.commit(work)
+    once = whole_plan(other)
+    assert once is not None
+    upkeep(other, once)
+    if moved:
+        other.upkeep.fold()
+    assert (blob in store_of(other).blobs) is not moved
+    if moved:
+        with pytest.raises(Conflict, match="were moved"):
+            engine.commit(late)
+        late = engine.begin()
+        late.store("s").put_value(schema.encode_key((1,)), "b", "new")
+    engine.commit(late)
+    other.upkeep.checkpoint()
+    other.upkeep.collect(keep=0)
+    expected = {row[0]: row for row in [*rows, *changes]} | {1: (1, "1" * 100, "new")}
+    assert scanned(stack_of(engine)) == list(expected.values())
+    assert cluster.check().ok
