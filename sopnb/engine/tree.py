@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -35,16 +35,18 @@ Choose = Callable[[Branch, int, int], Sequence[int]]
 READ_AHEAD = 16
 """A scan reads up to this many neighbouring leaves at once."""
 SMALL = 65_536
-"""A run of no more entries keeps a filter of its keys once it is asked often,"""
+"""A run of no more entries keeps its keys, or a filter of them, once it is asked often,"""
 _SMALL_ROW = 128
 """unless its rows take more than this many bytes each: then reading all of them is dear."""
 _ASKED_OFTEN = 8
 _BITS = 64
 """Bits of a filter for each key."""
+_SET_KEY, _RUNS = 120, 64
+"""About what Python needs for a key in a set; so many sets must fit in the cache, or filters take their place."""
 LOOKS = 31
 """The cache hears of a leaf again after this many uses (one less than a power of two),"""
-_FILTER_LOOKS = 7
-"""and of a filter after this many, but at first each time: while other runs have none, every look brings in leaves of them."""
+_KNOWN_LOOKS = 7
+"""and of a run's keys after this many, but at first each time: while those of others are not known, every look brings in leaves."""
 
 
 class TreeRef(msgspec.Struct, array_like=True, frozen=True):
@@ -184,6 +186,19 @@ def _where(extent: Extent) -> str:
     return f"blob {extent.blob} at {extent.offset}"
 
 
+class _Known:
+    """What a small run says of its keys: the set of them where the cache has plenty of room, else a filter."""
+
+    def __init__(self, keys: list[bytes], room: int) -> None:
+        self.nbytes = len(keys) * _SET_KEY
+        self.keys: Container[bytes]
+        if self.nbytes * _RUNS <= room:
+            self.keys = frozenset(keys)
+        else:
+            self.keys = few = _Filter(keys)
+            self.nbytes = few.nbytes
+
+
 class _Filter:
     """Says of a small run that it does not hold a key, or that it may: wrongly of one in a thousand keys, and never of one it holds.
 
@@ -200,7 +215,7 @@ class _Filter:
         self.bits = np.packbits(there, bitorder="little").tobytes()
         self.nbytes = len(self.bits)
 
-    def __contains__(self, key: bytes) -> bool:
+    def __contains__(self, key: object) -> bool:
         """Say whether the run may hold a key."""
         hashed = hash(key)
         at = hashed % self.size
@@ -210,7 +225,7 @@ class _Filter:
         return bool(self.bits[at >> 3] >> (at & 7) & 1)
 
 
-def _no_filter() -> None:
+def _nothing_known() -> None:
     return None
 
 
@@ -222,9 +237,9 @@ class Tree:
         self.entries, self.delta = ref.entries, ref.delta
         self._small = ref.entries <= SMALL and ref.size <= SMALL * _SMALL_ROW
         self._asked = 0
-        self._filter: Callable[[], _Filter | None] = _no_filter
+        self._known: Callable[[], _Known | None] = _nothing_known
         self._shelf = reader.shelves.shelf()
-        self._filter_name = ("filter", ref.blob, ref.offset)
+        self._known_name = ("keys", ref.blob, ref.offset)
 
     @property
     def span(self) -> tuple[bytes, bytes]:
@@ -271,12 +286,12 @@ class Tree:
 
     def get(self, key: bytes) -> Entry | None:
         """Return the change of one key, or None."""
-        held = self._filter()
+        held = self._known()
         if held is not None:
-            self._asked += 1
-            if self._asked < 0 or self._asked & _FILTER_LOOKS == _FILTER_LOOKS:
-                self._reader.cache.get(self._filter_name)
-            if key not in held:
+            self._asked = asked = self._asked + 1
+            if asked < 0 or asked & _KNOWN_LOOKS == _KNOWN_LOOKS:
+                self._reader.cache.get(self._known_name)
+            if key not in held.keys:
                 return None
         elif self._small and not self._may_hold(key):
             return None
@@ -315,22 +330,23 @@ class Tree:
         return Entry(entry.op, entry.seq, entry.delta, self._schema.rows(one.batch)[0]), False
 
     def _may_hold(self, key: bytes) -> bool:
-        """Say whether a small tree may hold a key; once asked often it keeps a filter of its keys."""
+        """Say whether a small tree may hold a key; once asked often it keeps its keys, or a filter of them."""
         self._asked += 1
         if self._asked >= _ASKED_OFTEN:
-            held = self._made_filter()
-            self._filter = weakref.ref(held)
+            held = self._keys_known()
+            self._known = weakref.ref(held)
             self._asked = -self.entries  # if the cache does not keep it, it pays to make it again only after as many looks
-            return key in held
+            return key in held.keys
         return self.ref.first <= key <= self.ref.last
 
-    def _made_filter(self) -> _Filter:
-        """Return the filter of all keys, which the cache keeps."""
-        found = self._reader.cache.get(self._filter_name)
-        if isinstance(found, _Filter):
+    def _keys_known(self) -> _Known:
+        """Return what is known of all keys, which the cache keeps."""
+        cache = self._reader.cache
+        found = cache.get(self._known_name)
+        if isinstance(found, _Known):
             return found
-        made = _Filter([key for piece in self.pieces(b"", None) for key in piece.load().keys(self._schema).tolist()])
-        self._reader.cache.put(self._filter_name, made)
+        made = _Known([key for piece in self.pieces(b"", None) for key in piece.load().keys(self._schema).tolist()], cache.limit)
+        cache.put(self._known_name, made)
         return made
 
     def find(self, keys: Keys) -> Iterator[Group]:

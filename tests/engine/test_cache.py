@@ -180,7 +180,7 @@ def test_a_page_of_a_store_of_any_size_touches_a_few_leaves(make: Callable[..., 
             "last": lambda i, stack=stack: stack.last(b"", key(i * 4 + 2)),  # type: ignore[misc]
         }
         for k in range(0, 4 * rows, rows // 5):
-            stack.get(key(k))  # small runs keep a filter of their keys by now
+            stack.get(key(k))  # small runs keep their keys by now
         for name, read in reads.items():
             each = [used(reader, lambda i=i, read=read: read(i)) for i in range(0, total - 50, total // 12)]  # type: ignore[misc]
             most.setdefault(name, []).append((max(leaves for leaves, _ in each), max(branches for _, branches in each)))
