@@ -178,8 +178,7 @@ class SopMagics(Magics):  # type: ignore[misc]
         missing = [name for name in names if name not in values]
         if missing:
             _refuse(f"the query names ${missing[0]}, and there is no variable {missing[0]!r}; set it first")
-        db: Any = self._db
-        frame = db.sql(query, {name: values[name] for name in names} or None).to_pandas()
+        frame = self._db.sql(query, {name: values[name] for name in names}).to_pandas()
         self.shell.user_ns.update({word: frame for word in words})
         return frame
 

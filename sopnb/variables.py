@@ -20,7 +20,6 @@ from sopnb import literals
 from sopnb.database import Database
 from sopnb.errors import InvalidInput, NotFound
 from sopnb.frames.numbered import numbered, unnumbered
-from sopnb.frames.optional import optional
 from sopnb.snapshot import Snapshot
 from sopnb.transaction import Transaction
 
@@ -214,12 +213,12 @@ def _table_value(state: Snapshot, store: str, says: dict[str, Any]) -> Any:
 
 
 def _polars_form(frame: Any, name: str) -> _Form:
-    form = _table_form(frame.to_arrow(compat_level=_polars().CompatLevel.oldest()), name)
+    form = _table_form(pa.table(frame), name)
     return _Form("polars.DataFrame", "", form.shape, form.says, form.write)
 
 
 def _polars_value(state: Snapshot, store: str, says: dict[str, Any]) -> Any:
-    return _polars().from_arrow(_table_value(state, store, says))
+    return importlib.import_module("sopnb.frames.polars").to_polars(_table_value(state, store, says))
 
 
 def _polars_series_form(series: Any, name: str) -> _Form:
@@ -283,10 +282,6 @@ def _shape(shape: tuple[int, ...]) -> str:
 def _flat() -> Any:
     """Return the module that takes frames apart; it loads pandas."""
     return importlib.import_module("sopnb.frames.flat")
-
-
-def _polars() -> Any:
-    return optional("polars", "polars")
 
 
 @dataclass(frozen=True, slots=True)

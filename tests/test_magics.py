@@ -140,35 +140,59 @@ def test_what_is_wrong_is_told_in_one_line(shell: Shell, cell: str, told: str) -
     assert shell.error.startswith("UsageError: ")
 
 
-class Asked:
-    """A database that keeps what it is asked."""
-
-    closed = False
-
-    def sql(self, query: str, params: Any = None) -> Asked:
-        self.query, self.params = query, params
-        return self
-
-    def to_pandas(self) -> Any:
-        return pd.DataFrame({"n": [1]})
+@pytest.fixture
+def planes(shell: Shell) -> Shell:
+    shell("%sop open planes.sop")
+    frame = pd.DataFrame({"tailnum": ["N1", "N2", "N3"], "seats": [55, 149, 182]})
+    shell.names["db"].load("planes", frame, index="tailnum")
+    return shell
 
 
-def test_a_query_takes_the_variables_that_it_names(shell: Shell) -> None:
-    asked = Asked()
-    sop: Any = shell.shell.magics_manager.registry["SopMagics"]
-    sop.current = asked
-    shell.names.update(low=1, high=2, other=3)
-    result = shell("%%sop found\nselect '$other' from t where x > $low and x < $high and y < $low")
-    assert asked.query.strip() == "select '$other' from t where x > $low and x < $high and y < $low"
-    assert asked.params == {"low": 1, "high": 2}
-    assert result is shell.names["found"]
-    shell.names["limits"] = {"low": 7}
-    shell("%%sop --params limits\nselect $low")
-    assert asked.params == {"low": 7}
-    shell("%%sop --params limits\nselect $high")
-    assert "the query names $high" in shell.error
-    shell("%%sop\nselect 1")
-    assert asked.params is None
+def test_a_query_takes_the_variables_that_it_names(planes: Shell) -> None:
+    planes.names.update(least=100, most=160, other=3)
+    found = planes("%%sop found\nselect tailnum, '$other' as text from planes where seats > $least and seats < $most -- $nothing")
+    assert found.to_dict("list") == {"tailnum": ["N2"], "text": ["$other"]}
+    assert planes.names["found"] is found
+    assert planes("%%sop\nselect count(*) as n from planes")["n"].tolist() == [3]
+
+
+def test_a_query_takes_the_items_of_a_dict(planes: Shell) -> None:
+    planes.names.update(limits={"least": 160, "other": 1}, least=0, most=7)
+    assert planes("%%sop --params limits\nselect tailnum from planes where seats > $least")["tailnum"].tolist() == ["N3"]
+    planes("%%sop --params limits\nselect $most")
+    assert "the query names $most, and there is no variable 'most'" in planes.error
+
+
+def test_a_value_is_never_a_part_of_the_query(planes: Shell) -> None:
+    planes.names["tailnum"] = "N1' or 'a' = 'a"
+    assert len(planes("%%sop\nselect * from planes where tailnum = $tailnum")) == 0
+    planes.names["tailnum"] = "N1"
+    assert len(planes("%%sop\nselect * from planes where tailnum = $tailnum")) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("select * from trains", "no store 'trains'; there are: 'planes'"),
+        ("select nothing from planes", "nothing"),
+        ("selec 1", "syntax error"),
+        ("drop table planes", "only reads"),
+        ("select $object", "object"),
+    ],
+)
+def test_what_is_wrong_with_a_query_is_told_without_a_trace(planes: Shell, query: str, told: str) -> None:
+    planes.names["object"] = object()
+    planes(f"%%sop found\n{query}")
+    assert planes.error.startswith("UsageError: ")
+    assert told in planes.error
+    assert "Traceback" not in planes.error
+    assert "found" not in planes.names
+
+
+def test_kept_rows_can_be_queried(planes: Shell) -> None:
+    planes.names["frame"] = pd.DataFrame({"a": [1, 2, 3]})
+    planes("%sop save frame")
+    assert planes('%%sop\nselect sum(a) as total from "var.frame"')["total"].tolist() == [6]
 
 
 def test_only_parameters_are_taken_for_such() -> None:
