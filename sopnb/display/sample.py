@@ -23,7 +23,7 @@ BYTES = 4 * 1024 * 1024
 """... until it takes about this much."""
 DEAD = 20_000
 """It ends where so many deletions were met that no fold has taken away yet."""
-_GOLDEN = 0.618034
+_GOLDEN, _SHIFT = 0.618034, 0.414214
 SEQ = "_seq"
 Passes = Callable[[Any], Any]
 """Takes a batch of physical columns and ``_seq``, returns the positions of the rows that a condition keeps, ascending."""
@@ -69,14 +69,17 @@ def sampled(
 def _parts(bare: Stack, schema: Schema, first: int, of: int, columns: Sequence[str] | None) -> Iterator[Entries]:
     """Yield the records at some positions, the same ones however they are spread over layers.
 
-    One place comes after another so that those until any of them are spread evenly.
+    One place comes after another so that those until any of them are spread evenly. Within its share of the range a place lies here or
+    there, so that what comes back in regular steps, as the days of a month do, is met in all its parts.
     """
     places = min(-(-of // PLACE_ROWS), PLACES)
     size = min(-(-of // max(places, 1)), PLACE_ROWS)
     nbytes = dead = 0
     for place in sorted(range(places), key=lambda place: place * _GOLDEN % 1):
-        at = place * of // places if places * size >= of else place * (of - size) // (places - 1)
-        stop = (place + 1) * of // places if places * size >= of else at + size
+        at, stop = place * of // places, (place + 1) * of // places
+        if stop - at > size:
+            at = of - size if place == places - 1 else at + int(place * _SHIFT % 1 * (stop - at - size))
+            stop = at + size
         lo, _ = bare.near(first + at)
         skip, left = first + at - bare.rank(lo), stop - at
         for part in merged(bare.layers, schema, lo, columns=columns):
