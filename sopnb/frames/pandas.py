@@ -254,10 +254,10 @@ def _label_dtype(labels: str) -> Any:
         return np.dtype(object)
 
 
-def shared(schema: Schema, names: Sequence[str]) -> bytes:
+def shared(schema: Schema, names: Sequence[str]) -> bytes | None:
     """Return what a store says of its frames in the form that pandas and pyarrow agree on, for these columns in a file.
 
-    Periods, intervals and documents are told as what they are in Arrow, for that form has no others.
+    Periods, intervals and documents are told as what they are in Arrow, for that form has no others. None where it cannot say it.
     """
     description = _description(schema)
     fields = [schema.arrow.field(name).remove_metadata() for name in names if name in schema.names]
@@ -267,8 +267,23 @@ def shared(schema: Schema, names: Sequence[str]) -> bytes:
     plain = {name: Plain() if meaning(schema.arrow.field(name)) else kind for name, kind in description.columns.items()}
     index = [name for name in description.index or () if name in names] or None
     frame = _restored(empty, msgspec.structs.replace(description, columns=plain, index=index, freq=None), plain)
-    metadata: bytes = pa.Table.from_pandas(frame, preserve_index=index is not None).schema.metadata[b"pandas"]
-    return metadata
+    try:
+        said = json.loads(pa.Table.from_pandas(frame, preserve_index=index is not None).schema.metadata[b"pandas"])
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):  # labels of several types
+        return None
+    for column in said["columns"]:
+        if not _readable(column["numpy_type"]):
+            column["numpy_type"], column["metadata"] = "object", None
+    return json.dumps(said).encode()
+
+
+def _readable(dtype: str) -> bool:
+    """Say whether pandas understands the name of a dtype: of some that it gives it does not."""
+    try:
+        pd.api.types.pandas_dtype(dtype)
+    except (TypeError, ValueError, NotImplementedError):
+        return False
+    return True
 
 
 def _as_shared(schema: Schema) -> Description:

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import sopnb
@@ -27,6 +27,7 @@ from sopnb.frames.files.files import promoted, source
 from sopnb.frames.files.text import TextColumn, values
 from sopnb.frames.files.writing import write
 from tests.api_support import QUIET, SMALL
+from tests.frames.support import Drawn, assert_same, frames
 
 SUFFIXES = [
     "csv",
@@ -159,6 +160,27 @@ def test_pandas_reads_the_same_frame_from_an_exported_file(db: Any, tmp_path: Pa
         assert again.attrs == frame.attrs
 
 
+def test_frames_of_all_types_come_back_from_files_that_know_types(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    @settings(max_examples=2000 if request.config.getoption("--long") else 150, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(frames(), st.sampled_from(["parquet", "feather", "arrows"]))
+    def check(drawn: Drawn, suffix: str) -> None:
+        with sopnb.open(":memory:", settings=SMALL, handle=QUIET) as db:
+            selection = db.load("frame", drawn.frame, drawn.index)[:]
+            try:
+                write(with_description(selection.to_reader(), selection._schema), tmp_path / f"frame.{suffix}")
+            except InvalidInput as error:
+                if suffix == "parquet" and "no child field" in str(error):  # the one thing that Parquet cannot hold
+                    return
+                raise
+            again = db.load("again", tmp_path / f"frame.{suffix}", drawn.index)[:]
+            assert_same(again.to_pandas(), selection.to_pandas())
+            assert db.check().ok
+        if suffix == "parquet":
+            pd.read_parquet(tmp_path / "frame.parquet")
+
+    check()
+
+
 def test_an_index_that_pandas_named_is_the_key_and_one_without_a_name_is_none(db: Any, tmp_path: Path) -> None:
     frame = pd.DataFrame({"seats": [55, 182]}, index=pd.Index(["N1", "N3"], name="tailnum"))
     frame.to_parquet(tmp_path / "planes.parquet")
@@ -253,7 +275,7 @@ def test_a_type_that_changes_in_the_last_block_of_a_large_file(db: Any, tmp_path
     rows = 600_000
     lines = [f"{n},{n}" for n in range(rows)]
     path = _file(tmp_path, "late.csv", "k,x\n" + "\n".join([*lines, f"{rows},1.5"]))
-    assert path.stat().st_size > 2 * delimited.BLOCK / 1.2
+    assert path.stat().st_size > 5 * delimited.BLOCK
     assert _types(path) == {"k": "int64", "x": "double"}
     path.write_text(path.read_text() + "\n-1,abc\n")
     assert _types(path) == {"k": "int64", "x": "string"}
@@ -608,3 +630,61 @@ def test_a_full_disk_leaves_the_old_target(tmp_path: Path) -> None:
     assert run.stdout.splitlines() == [f"{suffix} old 1" for suffix in ("csv", "csv.gz", "jsonl", "parquet", "feather", "arrows", "orc")], (
         run.stderr
     )
+
+
+def test_how_many_rows_are_to_come_is_known_or_guessed_from_bytes(db: Any, tmp_path: Path) -> None:
+    path = _file(tmp_path, "x.csv", "k,x\n" + "".join(f"{n:07},{n:07}\n" for n in range(100_000, 400_000)))
+    files = source(path)
+    seen: list[int] = []
+    files.look(seen.append)
+    assert sum(seen) == files.bytes
+    assert (files.rows, files.expected()) == (300_000, 300_000)
+    typed = source(path).into(pa.schema([("k", pa.string()), ("x", pa.string())]))
+    assert typed.rows is typed.expected() is None
+    guesses = [typed.expected() for _ in typed.batches()]
+    assert guesses[-1] == 300_000
+    assert all(guess is not None and guess < 600_000 for guess in guesses)
+
+
+# -- large files --------------------------------------------------------------------------------------------------------------
+
+LARGE = """
+import sys
+from pathlib import Path
+import pyarrow as pa
+import sopnb
+from sopnb import HandleSettings
+from sopnb.frames.files.writing import write
+
+def peak():
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+folder = Path(sys.argv[1])
+handle = HandleSettings(progress=False, maintenance="off", load_bytes=16 << 20, cache_bytes=8 << 20)
+with sopnb.open(folder / "large.sop", handle=handle) as db:
+    small = folder / "small.csv"
+    with small.open("w") as file:
+        file.write("k,name,x\\n" + "".join(f"{n},name of {n},{n}.5\\n" for n in range(20_000)))
+    db.load("small", small, index="k")
+    write(db["small"][:].to_reader(), folder / "small.parquet")
+    before = peak()
+    db.load("large", folder / "large.csv", index="k")
+    write(db["large"][:].to_reader(), folder / "out.csv.zst")
+    print(peak() - before, len(db["large"]), (folder / "large.csv").stat().st_size)
+"""
+
+
+def test_memory_stays_bounded_while_a_large_file_goes_in_and_out(tmp_path: Path) -> None:
+    with (tmp_path / "large.csv").open("w") as file:
+        file.write("k,name,x\n")
+        for start in range(0, 3_000_000, 100_000):
+            file.write(
+                "".join(f"{n * 7919 % 3_000_017},the name of a record whose number is {n},{n}.25\n" for n in range(start, start + 100_000))
+            )
+    run = subprocess.run([sys.executable, "-c", LARGE, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    more, rows, size = map(int, run.stdout.split())
+    assert rows == 3_000_000
+    assert size > 150_000_000
+    assert more < size, "less than the text of the file"

@@ -61,13 +61,13 @@ def read_parquet(path: Path, schema: Any, found: Found, passing: Passing) -> Ite
 
 
 def _as_written(file: Any) -> Any:
-    """Return the Arrow schema that was written: Parquet has fewer units than Arrow."""
+    """Return the Arrow schema that was written: Parquet has fewer units of time, and only dictionaries of text."""
     kept = (file.metadata.metadata or {}).get(b"ARROW:schema")
     written = None if kept is None else pa.ipc.read_schema(pa.py_buffer(base64.b64decode(kept)))
     if written is None or written.names != file.schema_arrow.names:
         return file.schema_arrow
     fields = [
-        there.with_type(was.type) if t.is_temporal(was.type) and t.is_temporal(there.type) else there
+        there.with_type(was.type) if (t.is_temporal(was.type) and t.is_temporal(there.type)) or t.is_dictionary(was.type) else there
         for there, was in zip(file.schema_arrow, written, strict=True)
     ]
     return pa.schema(fields, metadata=file.schema_arrow.metadata)

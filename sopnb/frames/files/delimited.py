@@ -25,9 +25,9 @@ from sopnb.frames.files.path import COMPRESSIONS, Source, undecodable_line
 from sopnb.frames.files.text import TextColumn, check_readable, values
 from sopnb.schema import is_document
 
-BLOCK = 4 << 20
-"""Bytes of text that are parsed at a time."""
-LONGEST = 256 << 20
+BLOCK = 1 << 20
+"""Bytes of text that are parsed at a time; Arrow reads 32 times as much ahead."""
+LONGEST = 64 << 20
 """A record may take this many bytes."""
 
 

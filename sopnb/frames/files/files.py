@@ -16,7 +16,7 @@ from sopnb.frames.files.kind import Found, Kind, Passing, Refuse
 from sopnb.frames.files.kinds import kind_of
 from sopnb.frames.files.path import found
 from sopnb.frames.files.text import is_text, values
-from sopnb.schema import DOCUMENT, is_document, worded
+from sopnb.schema import MEANING, from_ipc, is_document, worded
 
 Done = Callable[[int], object]
 t = pa.types
@@ -110,10 +110,13 @@ class Files:
         return pa.table(arrays, schema=self._schema)
 
     def _dictionary(self, field: Any) -> Any:
+        if field.name in self._description.categories:
+            return from_ipc(self._description.categories[field.name])
         known = pa.array([], field.type.value_type)
         for path, each in zip(self.paths, self._found, strict=True):
             for batch in self.kind.read(path, pa.schema([field]), each, Passing()):
-                values = batch.column(0).dictionary
+                column = batch.column(0)
+                values = column.dictionary if t.is_dictionary(column.type) else column.drop_null().unique()
                 if not values.equals(known):
                     known = pa.chunked_array([known, values]).unique()
         return known
@@ -161,7 +164,8 @@ class Files:
             field = self._asked.get(name)
             field = field if field is not None else self._joined(name)
             nullable = field.nullable and name not in description.solid
-            fields.append(pa.field(name, field.type, nullable=nullable, metadata=DOCUMENT if is_document(field) else None))
+            meaning = None if field.metadata is None else field.metadata.get(MEANING)
+            fields.append(pa.field(name, field.type, nullable=nullable, metadata=None if meaning is None else {MEANING: meaning}))
         for name in self._asked:
             if name not in [field.name for field in fields]:
                 known = ", ".join(map(repr, first.columns))
@@ -247,6 +251,10 @@ def _cast(array: Any, field: Any, path: Path) -> Any:
     try:
         if is_text(array.type) and not is_text(field.type) and not t.is_dictionary(field.type):
             return values(array, field.type)
+        if t.is_dictionary(field.type) and not t.is_dictionary(array.type):
+            array = array.cast(field.type.value_type).dictionary_encode()
+            indices, kind = array.indices.cast(field.type.index_type), field.type
+            return pa.DictionaryArray.from_arrays(indices, array.dictionary, ordered=kind.ordered)
         return array.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise SchemaMismatch(

@@ -125,7 +125,8 @@ def check_holds(kind: Kind, schema: Any) -> None:
             for _ in kind.write(pa.RecordBatchReader.from_batches(one, [batch]), pa.BufferOutputStream()):
                 pass
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, InvalidInput) as error:
+            other = "Arrow" if kind.name == "parquet" else "Parquet"
             message = (
-                f"column {field.name!r} of type {field.type} cannot be written as {kind.name} ({error}); leave it out, or write Parquet"
+                f"column {field.name!r} of type {field.type} cannot be written as {kind.name} ({error}); leave it out, or write {other}"
             )
             raise InvalidInput(message) from None
