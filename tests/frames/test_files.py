@@ -516,7 +516,7 @@ def test_a_record_longer_than_a_block_is_read(tmp_path: Path, monkeypatch: pytes
 def test_what_a_kind_cannot_hold_is_refused_by_column_and_the_target_stays(tmp_path: Path) -> None:
     arrays = {
         "csv": pa.array([[1]]),
-        "tsv": pa.array([b"x"]),
+        "tsv": pa.array([b"x"], pa.large_binary()),
         "jsonl": pa.array([b"x"]),
         "orc": pa.array([1], pa.uint64()),
     }

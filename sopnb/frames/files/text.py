@@ -116,6 +116,8 @@ def is_text(kind: Any) -> bool:
 
 def check_readable(name: str, kind: Any) -> None:
     """Raise ``InvalidInput`` if text cannot say values of this type."""
+    if t.is_dictionary(kind):
+        kind = kind.value_type
     if t.is_nested(kind) or t.is_binary(kind) or t.is_large_binary(kind) or t.is_fixed_size_binary(kind) or t.is_binary_view(kind):
         raise InvalidInput(f"column {name!r} of type {kind} cannot be read from text; use Parquet or Arrow for it")
 

@@ -13,6 +13,7 @@ from sopnb.errors import InvalidInput
 from sopnb.frames.files.kind import Kind
 from sopnb.frames.files.kinds import kind_named, kind_of
 from sopnb.frames.files.path import compression
+from sopnb.frames.files.text import check_readable
 from sopnb.storage.files import Files as Disk
 from sopnb.storage.files import translated
 
@@ -120,8 +121,8 @@ def check_holds(kind: Kind, schema: Any) -> None:
         one = pa.schema([field.with_nullable(True)])
         batch = pa.RecordBatch.from_arrays([pa.nulls(1, field.type)], schema=one)
         try:
-            if kind.name in ("csv", "tsv") and pa.types.is_binary(field.type):
-                raise pa.ArrowInvalid("text has no bytes")
+            if kind.name in ("csv", "tsv"):
+                check_readable(field.name, field.type)  # what could not be read again is not written
             for _ in kind.write(pa.RecordBatchReader.from_batches(one, [batch]), pa.BufferOutputStream()):
                 pass
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, InvalidInput) as error:
