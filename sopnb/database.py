@@ -136,16 +136,16 @@ class Database:
     @overload
     def load(
         self, name: str, data: Any, index: Index | None = None, *, if_exists: IfExists = "raise", on_error: OnError = "raise",
-        message: str = "", types: Mapping[str, str] | None = None, dry_run: Literal[False] = False,
+        message: str = "", types: Mapping[str, str] | None = None, widen: bool = False, dry_run: Literal[False] = False,
     ) -> Store: ...  # fmt: skip
     @overload
     def load(
         self, name: str, data: Any, index: Index | None = None, *, if_exists: IfExists = "raise", on_error: OnError = "raise",
-        message: str = "", types: Mapping[str, str] | None = None, dry_run: Literal[True],
+        message: str = "", types: Mapping[str, str] | None = None, widen: bool = False, dry_run: Literal[True],
     ) -> Schema: ...  # fmt: skip
     def load(
         self, name: str, data: Any, index: Index | None = None, *, if_exists: IfExists = "raise", on_error: OnError = "raise",
-        message: str = "", types: Mapping[str, str] | None = None, dry_run: bool = False,
+        message: str = "", types: Mapping[str, str] | None = None, widen: bool = False, dry_run: bool = False,
     ) -> Store | Schema:  # fmt: skip
         """Load data into a store, in one commit, and return the store; ``store.loaded`` says what was done.
 
@@ -162,6 +162,11 @@ class Database:
         ``on_error="report"`` leaves out the rows that do not fit, which ``store.loaded.rejected`` then shows. With ``dry_run`` nothing is
         written, and the schema is returned that the store would have. An interrupt leaves the database as it was.
 
+        Data whose columns differ from those of a store that is there is refused, with all differences. ``widen=True`` widens the store
+        instead where that loses nothing: new columns, wider numbers, finer times, longer decimals, more categories, types for columns of
+        nothing but null. The store is then written anew in the same commit, which takes time as its size; its records keep their ids,
+        while their history, and ``_seq``, begin with this commit. Of a stream the first piece says what is needed.
+
         Raises ``StoreExists``, ``DuplicateKey``, ``InvalidInput`` or ``SchemaMismatch`` naming the column; ``Conflict`` if somebody was
         quicker and the data can be had only once.
 
@@ -173,7 +178,7 @@ class Database:
         >>> db.load("planes", day.assign(seats=200), if_exists="upsert")[:].to_pandas().loc["N3", "seats"]
         np.int64(200)
         """
-        load = Load(name, data, index, if_exists, on_error, types)
+        load = Load(name, data, index, if_exists, on_error, types, widen)
         if dry_run:
             return load.schema(self._lease.use())
         engine, load = self._lease.use(), load.begun()

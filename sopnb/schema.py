@@ -404,13 +404,13 @@ class Schema:
             if table.column_names.count(name) > 1:
                 differences[name] = f"{name!r}: twice in the frame"
             elif name not in self.names:
-                differences[name] = f"no column {name!r} in the store, frame {_told(field)}"
+                differences[name] = f"no column {name!r} in the store, frame {type_text(field)}"
             elif not (fits(field, self.arrow.field(name)) or holds_nothing(table.column(name))):
-                differences[name] = f"{name!r}: store {_told(self.arrow.field(name))}, frame {_told(field)}"
+                differences[name] = f"{name!r}: store {type_text(self.arrow.field(name))}, frame {type_text(field)}"
         for field in self.arrow:
             needed = not field.nullable and table.num_rows and (not partial or field.name in self.key_names)
             if needed and field.name not in table.column_names:
-                differences[field.name] = f"{field.name!r} may not be null: store {_told(field)}, not in the frame"
+                differences[field.name] = f"{field.name!r} may not be null: store {type_text(field)}, not in the frame"
         if differences:
             told = "; ".join(differences.values())
             remedy = "cast, rename, drop or give these columns, or widen the store with db.load(..., widen=True)"
@@ -614,7 +614,7 @@ def plain_type(kind: Any) -> Any:
     return kind
 
 
-def _told(field: Any) -> str:
+def type_text(field: Any) -> str:
     """Return the type of a column as messages tell it."""
     return meaning(field) or str(field.type)
 

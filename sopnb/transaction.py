@@ -108,9 +108,10 @@ class Transaction:
         on_error: OnError = "raise",
         message: str = "",
         types: Mapping[str, str] | None = None,
+        widen: bool = False,
     ) -> Store:
         """Load data into a store; see ``Database.load``."""
-        counts = Load(name, data, index, if_exists, on_error, types).into(self._work, self._lease.engine)
+        counts = Load(name, data, index, if_exists, on_error, types, widen).into(self._work, self._lease.engine)
         if message:
             self.message = f"{self.message}; {message}" if self.message else message
         return Store(Within(self._lease, self._work, name), loaded=counts)

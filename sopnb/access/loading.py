@@ -21,6 +21,7 @@ from sopnb.errors import InvalidInput, StoreExists
 from sopnb.frames.arrow import is_stream, reader
 from sopnb.frames.incoming import Incoming, conformed
 from sopnb.frames.pieces import Pieces, opened, streams
+from sopnb.frames.widening import widened
 from sopnb.index import IndexField, IndexSpecification
 from sopnb.schema import Schema
 
@@ -47,11 +48,14 @@ class Load:
     if_exists: IfExists = "raise"
     on_error: OnError = "raise"
     types: Mapping[str, str] | None = None
+    widen: bool = False
 
     def __post_init__(self) -> None:
         checked_name(self.name, "store")
         if self.if_exists not in ("raise", "replace", "insert", "upsert"):
             raise InvalidInput(f'if_exists={self.if_exists!r}; it is one of "raise", "replace", "insert", "upsert"')
+        if self.widen and self.if_exists not in ("insert", "upsert"):
+            raise InvalidInput('widen=True is for a store that is there; use it with if_exists="insert" or "upsert"')
         if self.on_error not in ("raise", "report"):
             raise InvalidInput(f'on_error={self.on_error!r}; it is "raise" or "report"')
 
@@ -91,7 +95,11 @@ class Load:
         if exists and self.if_exists != "replace":
             store = work.store(self.name)
             self._same_index(store.schema.specification)
-            return self._write(store, self._pieces(engine, store.schema, refuse), engine, misfits)
+            pieces = self._pieces(engine, store.schema, refuse)
+            if self.widen:
+                new = self._made(pieces, store.schema.specification, pieces.says)
+                store = _rewritten(work, store, widened(store.schema, new, store=self.name), engine)
+            return self._write(store, pieces, engine, misfits)
         pieces = self._pieces(engine, refuse=refuse)
         schema = self._schema(pieces)
         if exists:
@@ -127,6 +135,10 @@ class Load:
             key = IndexSpecification(tuple(IndexField(name) for name in pieces.names))
         if says is not None:
             says = importlib.import_module("sopnb.frames.pandas").kept(says, index=self.index is None)
+        return self._made(pieces, key, says)
+
+    def _made(self, pieces: Pieces, key: IndexSpecification, says: dict[str, Any] | None) -> Schema:
+        """Return a schema of the columns of the data."""
         table = pieces.table
         categories = {
             field.name: _categories(table.column(field.name))
@@ -144,6 +156,25 @@ class Load:
             raise InvalidInput(
                 f'store {self.name!r} has the index ({there}), not ({asked}); leave index= out, or use if_exists="replace" to make it anew'
             )
+
+
+def _rewritten(work: Work, store: StoreWork, schema: Schema, engine: Engine) -> StoreWork:
+    """Return a store made anew with a wider schema and the records that it has, ids included; as it is if the schema is the same."""
+    old = store.schema
+    if schema is old:
+        return store
+    name, stack = store.name, store.stack
+    store.reads.range(b"", None)  # whoever writes to it meanwhile is in conflict
+    work.drop(name)
+    new = work.create(name, schema)
+    tables = (old.present(pa.Table.from_batches([part.batch]), old.physical_names) for part in stack.scan())
+    size = max(engine.handle.load_bytes // PIECE, 1)
+    with Progress(engine.handle, engine.clock).bar(f"widen {name}", lambda: stack.rows) as done:
+        for table in conformed(tables, schema, store=name, partial=False, size=size):
+            new.write("insert" if schema.unique else "replace", table)
+            done(table.num_rows)
+    new.counts = Counts()
+    return new
 
 
 def _categories(column: Any) -> Any:

@@ -223,6 +223,21 @@ def _categories(values: Any, name: Any) -> Column:
     return Column(array, kind, None if kept is None else f"category of {inner.meaning or inner.array.type}", inner.faults)
 
 
+def grown(old: Category, new: Category) -> Category:
+    """Return the kind of a category column with the categories of two; those of the first come first."""
+    if old.values is None or new.values is None:
+        return msgspec.structs.replace(old, freq=None)
+    there, given = (_known(kind) for kind in (old, new))
+    labels = set(map(str, there))
+    fresh = [at for at, category in enumerate(given) if str(category) not in labels]
+    values = pa.concat_arrays([from_ipc(old.values), from_ipc(new.values).take(pa.array(fresh, pa.int64()))])
+    return msgspec.structs.replace(old, freq=None, values=to_ipc(values))
+
+
+def _known(kind: Category) -> Any:
+    return index(pa.chunked_array([from_ipc(kind.values or b"")]), kind.of)
+
+
 def _plain(kind: Any) -> bool:
     """Say whether Arrow finds values of this type among others."""
     t = pa.types

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from sopnb.errors import InvalidInput
 from sopnb.frames import kinds
-from sopnb.frames.kinds import NULLABLE, Arrow, Category, Interval, Kind, Nullable, Objects, Period, Plain, Text, adopted, restored
+from sopnb.frames.kinds import NULLABLE, Arrow, Category, Interval, Kind, Nullable, Numpy, Objects, Period, Plain, Text, adopted, restored
 from sopnb.schema import Schema, is_document, meaning, plain_type
 
 Backend = Literal["numpy_nullable", "pyarrow"]
@@ -152,6 +152,24 @@ def kept(said: dict[str, Any], *, index: bool) -> dict[str, Any]:
     if index:
         return said
     return msgspec.structs.replace(description, index=None, freq=None).to_dict()
+
+
+def widened(old: dict[str, Any], new: dict[str, Any] | None, before: Any, after: Any) -> dict[str, Any]:
+    """Return the description of a store whose Arrow schema was ``before`` and is ``after``, for frames of ``new`` too."""
+    if "pandas" in old:
+        return old
+    description, given = Description.of(old), Description.of(new) if new is not None and "pandas" not in new else None
+    columns = dict(description.columns)
+    for field in after:
+        name, kind = field.name, columns.get(field.name)
+        other = Plain() if given is None else given.columns.get(name, Plain())
+        if kind is None or pa.types.is_null(before.field(name).type):
+            kind = other
+        elif isinstance(kind, Category) and isinstance(other, Category):
+            kind = kinds.grown(kind, other)
+        solid = pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)
+        columns[name] = Nullable() if isinstance(kind, Numpy) and solid and field.nullable else kind
+    return msgspec.structs.replace(description, columns=columns).to_dict()
 
 
 # -- out ----------------------------------------------------------------------------------------------------------------------
