@@ -167,13 +167,21 @@ def concatenated(parts: Sequence[Entries]) -> Entries:
     if all(part._keys is not None for part in parts):
         keys = Keys.concatenated([part._keys for part in parts if part._keys is not None])
     return Entries(
-        pa.concat_batches([part.batch for part in parts]),
+        _one_batch([part.batch for part in parts]),
         op=gathered([p.op for p in parts], lengths, np.int8),
         seq=gathered([p.seq for p in parts], lengths, np.int64),
         delta=gathered([p.delta for p in parts], lengths, np.int8),
         far=far,
         keys=keys,
     )
+
+
+def _one_batch(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return several batches as one."""
+    if hasattr(pa, "concat_batches"):
+        return pa.concat_batches(batches)
+    columns = [pa.concat_arrays([batch.column(at) for batch in batches]) for at in range(batches[0].num_columns)]  # before pyarrow 19
+    return pa.RecordBatch.from_arrays(columns, schema=batches[0].schema)
 
 
 def overlaid(lower: Entries, upper: Entries, schema: Schema) -> Entries:

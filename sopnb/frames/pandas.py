@@ -292,7 +292,7 @@ def shared(schema: Schema, names: Sequence[str]) -> bytes | None:
     for column in said["columns"]:
         if not _readable(column["numpy_type"]):
             column["numpy_type"], column["metadata"] = "object", None
-    return json.dumps(said).encode()
+    return json.dumps({**said, "attributes": json.loads(description.attrs)}).encode()
 
 
 def _readable(dtype: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +16,6 @@ from sopnb.errors import InvalidInput
 from tests.api_support import QUIET, SMALL
 from tests.frames.support import FLOATS, SPANS, TEXT
 from tests.frames.test_roundtrip import RELAXED, Arena, examples
-
-pl: Any = pytest.importorskip("polars")
 
 KINDS: dict[str, tuple[Any, Any]] = {
     **{

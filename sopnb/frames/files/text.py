@@ -125,10 +125,19 @@ def check_readable(name: str, kind: Any) -> None:
 def _read(text: Any, kind: Any) -> Any:
     if t.is_timestamp(kind) and kind.tz is not None:
         try:
-            return text.cast(kind)
+            return _moments(text, kind)
         except pa.ArrowInvalid:
-            return pc.assume_timezone(text.cast(pa.timestamp(kind.unit)), kind.tz)
+            return pc.assume_timezone(_moments(text, pa.timestamp(kind.unit)), kind.tz)
     return _parsed(text, kind)
+
+
+def _moments(text: Any, kind: Any) -> Any:
+    moments = text.cast(kind)
+    if kind.unit == "ns":
+        years = pc.utf8_slice_codeunits(text, 0, 4)  # those beyond 64 bits come back as others in Arrow before 19
+        if pc.any(pc.or_(pc.less(years, "1677"), pc.greater(years, "2262"))).as_py():
+            raise pa.ArrowInvalid("a moment does not fit 64 bits of nanoseconds")
+    return moments
 
 
 def _parsed(text: Any, kind: Any) -> Any:
@@ -143,4 +152,4 @@ def _parsed(text: Any, kind: Any) -> Any:
         return text.cast(pa.float32()).cast(kind)
     if t.is_null(kind):
         return pa.nulls(len(text)) if text.null_count == len(text) else text.cast(pa.int64()).cast(kind)
-    return text.cast(kind)
+    return _moments(text, kind) if t.is_timestamp(kind) else text.cast(kind)
