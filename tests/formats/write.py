@@ -1,7 +1,7 @@
 """Writes the database that every later release opens: ``python -m tests.formats.write`` makes the folder of this release.
 
-It holds all types, a key of every kind, a base with a run and a tail above it, values out of line, deletions, a store that is not unique,
-documents, two tags with what they stand for, a checkpoint and commits after it. ``expected.json`` says beside it what is to be read.
+It holds all types, a key of every kind, a base with a run and a tail above it, values out of line in several pieces, deletions, a store
+that is not unique, documents, two tags with what they stand for, a checkpoint and commits after it. ``expected.json`` says beside it what is to be read.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 import pyarrow as pa
 
 import sopnb
+from sopnb.engine import far
 
 HERE = Path(__file__).parent
 EXPECTED = "expected.json"
@@ -97,7 +99,8 @@ def record_of(i: int) -> dict[str, Any]:
 
 def build(folder: Path) -> dict[str, Any]:
     """Write the database and return what is to be read from it."""
-    with sopnb.open(folder, settings=SETTINGS, handle=sopnb.HandleSettings(maintenance="off")) as db:
+    small = patch.object(far, "PIECE", 300)  # so that values lie in several pieces without taking megabytes
+    with small, sopnb.open(folder, settings=SETTINGS, handle=sopnb.HandleSettings(maintenance="off")) as db:
         types = db.create("types", schema=TYPES, index=["key"])
         types.insert([record_of(i) for i in range(40)])
         frame = pd.DataFrame(
@@ -106,6 +109,9 @@ def build(folder: Path) -> dict[str, Any]:
                 "group": pd.Categorical(["a", "b", "c"] * 10, ["c", "b", "a", "unused"], ordered=True),
                 "n": pd.array([None, 1, 2] * 10, "Int64"),
                 "x": [0.5] * 30,
+                "month": pd.period_range("2013-01", periods=30, freq="M"),
+                "age": pd.cut(range(30), [0, 10, 20, 40]),
+                "word": pd.array(["a", None, "ü"] * 10, "string"),
             }
         ).set_index(["group", "when"])
         frame.attrs = {"source": "sopnb"}
