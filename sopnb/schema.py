@@ -427,6 +427,11 @@ class Schema:
             raise SchemaMismatch(f"store {store!r}, column {name!r} may not be null; row {row} is", store=store, column=name)
         return column
 
+    def takes(self, name: str, kind: Any) -> bool:
+        """Say whether values of an Arrow type may be written to a column; single ones may still be refused."""
+        wanted = self.physical.field(name).type
+        return pa.types.is_null(kind) or plain_type(kind) == wanted or _widens(plain_type(kind), wanted)
+
     def _conformed(self, column: Any, field: Any, wanted: Any, store: str) -> Any:
         if pa.types.is_dictionary(column.type):
             column = _values(column)

@@ -40,7 +40,9 @@ class Assignment:
             found = checked(value, schema, store=store)
             if SEQ in found.columns:
                 raise InvalidInput(f"store {store!r}, column {name!r}: {SEQ} is no column to compute with; use it in where()")
-            _fitted(pa.chunked_array([], found.type), name, schema, store)
+            if not (_both_integers(found.type, name, schema) or schema.takes(name, found.type)):
+                told = f"{value} is of type {found.type}, the column {schema.physical.field(name).type}; cast the expression"
+                raise SchemaMismatch(f"store {store!r}, column {name!r}: {told}", store=store, column=name)
             computed[name] = found
         return cls(schema, store, schema.batch([tuple(given.values())], list(given)), computed)
 
@@ -71,10 +73,13 @@ class Assignment:
 
 def _fitted(values: Any, name: str, schema: Schema, store: str) -> Any:
     """Return computed values in the type of a column. Integers may be narrowed, for a literal is wide; none is cut."""
-    wanted = schema.physical.field(name).type
-    if pa.types.is_integer(values.type) and pa.types.is_integer(wanted):
+    if _both_integers(values.type, name, schema):
         try:
-            values = values.cast(wanted)
+            values = values.cast(schema.physical.field(name).type)
         except pa.ArrowInvalid as error:
             raise SchemaMismatch(f"store {store!r}, column {name!r}: {error}", store=store, column=name) from None
     return schema.column(name, values, store=store)
+
+
+def _both_integers(kind: Any, name: str, schema: Schema) -> bool:
+    return bool(pa.types.is_integer(kind) and pa.types.is_integer(schema.physical.field(name).type))

@@ -1,7 +1,8 @@
 """Writes the database that every later release opens: ``python -m tests.formats.write`` makes the folder of this release.
 
 It holds all types, a key of every kind, a base with a run and a tail above it, values out of line in several pieces, deletions, a store
-that is not unique, documents, two tags with what they stand for, a checkpoint and commits after it. ``expected.json`` says beside it what is to be read.
+that is not unique, documents, two tags with what they stand for, a checkpoint and commits after it. ``expected.json`` says beside it
+what is to be read.
 """
 
 from __future__ import annotations
