@@ -12,14 +12,12 @@ import click
 import pyarrow as pa
 
 import sopnb
-from sopnb.access.progress import Progress
 from sopnb.cli.group import Failure, database_argument, main
 from sopnb.cli.printing import print_table
 from sopnb.errors import InvalidInput, StoreExists
 from sopnb.schema import Schema
 from sopnb.selection import Selection
 from sopnb.settings import HandleSettings
-from sopnb.storage.system import SystemClock
 
 
 @main.command()
@@ -87,21 +85,19 @@ def dump(path: str, store: str, file: str, prefix: tuple[str, ...], columns: str
 
     The file is there whole or not at all; one that was there before is replaced at the end.
     """
-    writing = importlib.import_module("sopnb.frames.files.writing")
     if file == "-" and kind is None:
         raise InvalidInput('"-" is standard output: say what is written with --kind, such as --kind csv')
-    with sopnb.open(path, mode="r") as db:
+    with sopnb.open(path, mode="r", handle=_handle()) as db:
         selection = db[store][:]
         if prefix:
             selection = selection.prefix(*_values(selection, prefix))
         if columns is not None:
             selection = selection.select(*(name.strip() for name in columns.split(",")))
-        reader = _described(selection)
         if file == "-":
-            writing.write_to(reader, sys.stdout.buffer, kind)
+            writing = importlib.import_module("sopnb.frames.files.writing")
+            writing.write_to(_described(selection), sys.stdout.buffer, kind)
             return
-        with Progress(_handle(), SystemClock()).bar(f"dump {store}", selection.count()) as done:
-            rows = writing.write(reader, file, kind=kind, done=done)
+        rows = selection.to_file(file, kind=kind)
     click.echo(f"{rows:,} records")
 
 
