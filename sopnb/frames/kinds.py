@@ -349,13 +349,19 @@ def _nested(values: Any, null: Any, kind: Objects, name: Any) -> Column:
         array = pa.array(values, mask=null, from_pandas=False)
         if array.type != (wanted := _of_text(array.type)):
             array = pa.array(values, wanted, mask=null, from_pandas=False)
-        if kind.form != "array" or len({(value.dtype, value.ndim) for value in values[~null]}) < 2:
+        alike = kind.form != "array" or len({(value.dtype, value.ndim) for value in values[~null]}) < 2
+        if alike and not _holds_dicts(array.type):
             back = restored(pa.chunked_array([array]), kind)
             if all(_alike(a, b) for a, b in zip(values[~null], back[~null], strict=True)):
                 return Column(array, kind)
     except _REFUSED:
         pass
     return documents(values, name)
+
+
+def _holds_dicts(kind: Any) -> bool:
+    """Say whether a type holds structs: those are dicts, which need not have the same keys later on, and become documents."""
+    return bool(pa.types.is_struct(kind)) or (bool(pa.types.is_nested(kind)) and _holds_dicts(kind.value_type))
 
 
 def _of_text(kind: Any) -> Any:
