@@ -56,6 +56,7 @@ def arena() -> Iterator[Arena]:
     arena.close()
 
 
+@pytest.mark.timeout(7200)
 def test_frames_of_all_types_come_back_equal(arena: Arena, request: pytest.FixtureRequest) -> None:
     @settings(max_examples=examples(request, 2000), deadline=None, suppress_health_check=RELAXED)
     @given(frames())
