@@ -12,6 +12,7 @@ import pyarrow as pa
 from sopnb.engine.builder import Named, Part
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries, one_array
+from sopnb.engine.far import FAR, bytes_by_blob, staying, together
 from sopnb.engine.interleave import Rows, interleaved
 from sopnb.engine.layer import Piece
 from sopnb.engine.layers import Found
@@ -30,8 +31,6 @@ CHUNK = 131_072
 """Rows that are compared and handed on at a time."""
 MOST_REJECTED = 1_000_000
 """Rejected rows that are kept to be reported; more raise."""
-FAR = "_far"
-"""The column of a table that says where the values out of line are of rows that were written ahead already."""
 Progress = Callable[[int], object]
 """Is called with the number of rows that were done since the last call."""
 T = TypeVar("T")
@@ -234,18 +233,31 @@ class BulkWriter:
         return pa.Table.from_batches([entries.batch])
 
     def _completed(self, table: pa.Table, there: Any, found: Found | None) -> pa.Table:
-        """Return the table with the columns that were left out: as they are for old rows, null for new ones."""
+        """Return the table with the columns that were left out: as they are for old rows, null for new ones.
+
+        Values out of line stay where they are: they are not read, however large they are.
+        """
         missing = [field for field in self._schema.physical if field.name not in table.column_names]
         if not missing:
             return table
-        old = None if found is None else found.fetch(self._schema, [field.name for field in missing])
+        old, far = (None, None) if found is None else found.apart(self._schema, [field.name for field in missing])
         where = np.cumsum(there) - 1
         for column in missing:
             if not there.all():
                 self._must_be_nullable(table, column.name, there)
             values = pa.nulls(table.num_rows, column.type) if old is None else old[column.name].take(pa.array(where, mask=~there))
             table = table.append_column(column, values)
-        return table
+        return table if far is None else self._keeping(table, far.take(pa.array(where, mask=~there)), missing)
+
+    def _keeping(self, table: pa.Table, far: Any, columns: Sequence[Any]) -> pa.Table:
+        """Return the table with what ``far`` says of these columns of its rows; the blobs must stay until the commit."""
+        kept = staying(far, {self._schema.physical.get_field_index(field.name) for field in columns})
+        if kept.null_count == len(kept):
+            return table
+        self._store.named.update(dict(bytes_by_blob(kept)))
+        if FAR not in table.column_names:
+            return table.append_column(FAR, kept)
+        return table.set_column(table.column_names.index(FAR), FAR, together(one_array(table[FAR]), kept))
 
     def _must_be_nullable(self, table: pa.Table, column: str, there: Any) -> None:
         at = self._schema.arrow.get_field_index(column)

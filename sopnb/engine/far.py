@@ -7,7 +7,7 @@ piece. A row keeps pointing to the blob that its value was first written to, how
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,8 @@ from sopnb.engine.branch import Extent
 from sopnb.engine.entries import Entries
 from sopnb.schema import Schema
 
+FAR = "_far"
+"""The name of the hidden column."""
 Far = list[tuple[int, str, int, int, int]]
 PIECE = 1024 * 1024
 """Bytes of a piece of a value, but for its last one; who wrote the value may have made them larger."""
@@ -49,7 +51,24 @@ def replaced(entries: Entries, column: int, value: bytes | str | None, pieces: S
     arrays = list(entries.batch.columns)
     arrays[column] = pa.array([value], arrays[column].type)
     batch = pa.RecordBatch.from_arrays(arrays, schema=entries.batch.schema)
-    return Entries(batch, delta=0, far=pa.array([_encoder.encode(cells)], pa.binary()) if cells else None)
+    return Entries(batch, delta=0, far=pa.array([_cell(cells)], pa.binary()) if cells else None)
+
+
+def staying(cells: Any, columns: Collection[int]) -> Any:
+    """Return a ``_far`` column that names the values of these columns only."""
+    return pa.array(
+        [None if cell is None else _cell([p for p in decode(cell) if p[0] in columns]) for cell in cells.to_pylist()], pa.binary()
+    )
+
+
+def together(one: Any, other: Any) -> Any:
+    """Return a ``_far`` column that names what two of as many rows name."""
+    cells = zip(one.to_pylist(), other.to_pylist(), strict=True)
+    return pa.array([_cell([*(decode(a) if a else ()), *(decode(b) if b else ())]) for a, b in cells], pa.binary())
+
+
+def _cell(values: Far) -> bytes | None:
+    return _encoder.encode(values) if values else None
 
 
 class FarReader:

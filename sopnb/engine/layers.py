@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb.engine.entries import Entries, Entry, one_array
-from sopnb.engine.far import FarReader
+from sopnb.engine.far import FAR, FarReader
 from sopnb.engine.layer import Group, Layer
 from sopnb.engine.merge import loaded, merged
 from sopnb.engine.prune import Prune
@@ -48,6 +48,21 @@ class Found:
             whole, row = self._side_by_side
         table = whole.select(names).take(row).combine_chunks()
         return pa.RecordBatch.from_arrays([one_array(column) for column in table.columns], schema=table.schema)
+
+    def apart(self, schema: Schema, columns: Sequence[str]) -> tuple[pa.RecordBatch, Any]:
+        """Return the records that are there without their values out of line, and the column that says where those lie, None if none do."""
+        if all(group.entries.far is None for group in self.groups):
+            return self.fetch(schema, columns), None
+        parts = []
+        for group in self.groups:
+            entries = group.entries.select(columns)
+            far = pa.nulls(len(entries), pa.binary()) if entries.far is None else entries.far
+            parts.append(Group(group.where, Entries(entries.batch.append_column(FAR, far)), group.rows))
+        whole, row = _side_by_side(parts)
+        table = whole.take(row).combine_chunks()
+        arrays = {name: one_array(table[name]) for name in table.column_names}
+        far = arrays.pop(FAR)
+        return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays)), far
 
     @cached_property
     def _side_by_side(self) -> tuple[pa.Table, pa.Array]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pyarrow as pa
 import pytest
 
 from sopnb.engine import builder, far
+from sopnb.engine.branch import Extent
+from sopnb.engine.bulk import Kind
 from sopnb.engine.tree import Tree
 from sopnb.errors import Conflict
 from sopnb.index import IndexSpecification
@@ -179,4 +182,61 @@ def test_values_that_stay_while_another_column_is_written_conflict_only_with_a_f
     other.upkeep.collect(keep=0)
     expected = {row[0]: row for row in [*rows, *changes]} | {1: (1, "1" * 100, "new")}
     assert scanned(stack_of(engine)) == list(expected.values())
+    assert cluster.check().ok
+
+
+@pytest.mark.parametrize("load_bytes", [800, 1 << 20], ids=["ahead", "in memory"])
+@pytest.mark.parametrize("kind", ["update", "upsert"])
+def test_writing_other_columns_of_many_records_reads_no_value_that_stays(
+    make: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch, kind: Kind, load_bytes: int
+) -> None:
+    """All values of all rows were read and written again, however large: memory had no bound."""
+    schema = Schema.of({"k": "int64", "a": "string", "b": "string", "n": "int64"}, IndexSpecification.of("k"))
+    cluster = make(**TINY, inline_rows=0)
+    engine = cluster.open(load_bytes=load_bytes)
+    create(engine, schema=schema)
+    before = {k: (k, f"{k:03d}" * 40, None if k % 3 else f"{k:03d}" * 50, k) for k in range(30)}
+    work = engine.begin()
+    work.store("s").write("insert", table(schema, before.values()))
+    engine.commit(work)
+    size = sum(size for _, size in cluster.store.names())
+    new = {k: (k, "x" * 200 if k % 2 else "short", -k) for k in range(5, 25)}
+    fetched = list[Extent]()
+    with monkeypatch.context() as patch:
+        fetch = engine.reader.far._fetch
+        patch.setattr(engine.reader.far, "_fetch", lambda extent: [fetched.append(extent), fetch(extent)][1])
+        work = engine.begin()
+        counts = work.store("s").write(kind, pa.table({"k": list(new), "n": [n for _, _, n in new.values()]}))
+        assert not fetched, "the column that is written has none out of line"
+        counts += work.store("s").write(kind, pa.table({"k": list(new), "a": [a for _, a, _ in new.values()]}))
+        assert {extent.length for extent in fetched} <= {120}, "only the old values of the column that is written, to compare"
+        engine.commit(work)
+    assert counts.updated == 40
+    expected = {k: row if k not in new else (k, new[k][1], row[2], new[k][2]) for k, row in before.items()}
+    assert scanned(stack_of(engine)) == list(expected.values())
+    assert sum(size for _, size in cluster.store.names()) < 2.2 * size
+    engine.upkeep.fold()
+    assert scanned(stack_of(engine)) == list(expected.values())
+    assert cluster.check().ok
+
+
+def test_a_load_of_some_columns_keeps_the_values_of_both_the_old_and_the_new(make: Callable[..., Cluster]) -> None:
+    """One load writes long values ahead, and leaves others of the same records where they are."""
+    schema = Schema.of({"k": "int64", "a": "string", "b": "string"}, IndexSpecification.of("k"))
+    cluster = make(**TINY, inline_rows=0)
+    engine = cluster.open(load_bytes=800)
+    create(engine, schema=schema)
+    work = engine.begin()
+    work.store("s").write("insert", table(schema, [(k, "a" * 100, f"{k:03d}" * 50) for k in range(30)]))
+    engine.commit(work)
+    work = engine.begin()
+    pieces = [
+        pa.table({"k": list(range(start, start + 10)), "a": [f"{k:03d}" * 60 for k in range(start, start + 10)]}) for start in (20, 0, 10)
+    ]
+    assert work.store("s").load("upsert", iter(pieces)).updated == 30
+    engine.commit(work)
+    expected = [(k, f"{k:03d}" * 60, f"{k:03d}" * 50) for k in range(30)]
+    assert scanned(stack_of(engine)) == expected
+    engine.upkeep.compact(0)
+    assert scanned(stack_of(engine)) == expected
     assert cluster.check().ok
