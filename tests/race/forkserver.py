@@ -6,6 +6,7 @@ in the pipe the moment they are said, so what was said before a ``kill`` can be 
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import json
 import os
@@ -30,11 +31,11 @@ class Line:
     """What a worker talks through."""
 
     def __init__(self, out: int, into: int) -> None:
-        self._out, self._into = out, into
+        self.out, self._into = out, into
 
     def say(self, text: object) -> None:
         """Tell the test something."""
-        os.write(self._out, f"{text}\n".encode())
+        os.write(self.out, f"{text}\n".encode())
 
     def hear(self) -> str:
         """Wait for a line from the test; empty when the test lets go."""
@@ -114,10 +115,22 @@ def wait_for(workers: Iterable[Worker], done: Any, limit: float = LIMIT) -> None
         living = [worker for worker in workers if not worker.over]
         left = end - time.monotonic()
         told = {worker.name: worker.lines[-3:] for worker in workers}
-        assert left > 0, f"nothing more within {limit} s: {told}"
+        assert left > 0, f"nothing more within {limit} s: {told}\n{stacks(living)}"
         assert living, f"the workers have ended: {told}"
         for worker in select.select(living, [], [], left)[0]:
             worker.read()
+
+
+def stacks(workers: Iterable[Worker]) -> str:
+    """Return where the threads of workers are, for who wonders what they wait for."""
+    said = ""
+    for worker in workers:
+        before = len(worker.lines)
+        os.kill(worker.pid, signal.SIGUSR1)
+        while select.select([worker], [], [], 2)[0] and not worker.over:
+            worker.read()
+        said += "\n".join([worker.name, *worker.lines[before:], ""])
+    return said
 
 
 class ForkServer:
@@ -189,6 +202,7 @@ def _run(sock: socket.socket, name: str, args: list[Any], line: Line) -> None:
     status = 1
     try:
         sock.close()
+        faulthandler.register(signal.SIGUSR1, line.out, all_threads=True)
         getattr(importlib.import_module("tests.race.workers"), name)(line, *args)
         status = 0
     except BaseException:
