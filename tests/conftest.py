@@ -1,9 +1,13 @@
-"""Options of the whole suite."""
+"""Options of the whole suite, and the server of processes to kill."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
+
+from tests.race.forkserver import ForkServer
 
 settings.register_profile("ordinary", deadline=None)
 settings.register_profile("brief", deadline=None, max_examples=20)
@@ -18,3 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     profiles = [name for name in ("long", "brief") if config.getoption(f"--{name}")]
     settings.load_profile(profiles[0] if profiles else "ordinary")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    with ForkServer() as server:
+        yield server

@@ -64,12 +64,6 @@ def size(path: Path, part: str = "blobs") -> int:
     return sum(file.stat().st_size for file in (path / part).rglob("*") if file.is_file())
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as server:
-        yield server
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "base.sop"

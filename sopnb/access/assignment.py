@@ -12,6 +12,7 @@ import pyarrow as pa
 from sopnb.access.changes import refuse_key_fields
 from sopnb.access.expression import SEQ, Checked, checked, evaluated, is_expression
 from sopnb.errors import InvalidInput, SchemaMismatch
+from sopnb.fields import fits
 from sopnb.schema import Schema
 
 
@@ -40,7 +41,7 @@ class Assignment:
             found = checked(value, schema, store=store)
             if SEQ in found.columns:
                 raise InvalidInput(f"store {store!r}, column {name!r}: {SEQ} is no column to compute with; use it in where()")
-            if not (_both_integers(found.type, name, schema) or schema.takes(name, found.type)):
+            if not (_both_integers(found.type, name, schema) or fits(pa.field(name, found.type), schema.arrow.field(name))):
                 told = f"{value} is of type {found.type}, the column {schema.physical.field(name).type}; cast the expression"
                 raise SchemaMismatch(f"store {store!r}, column {name!r}: {told}", store=store, column=name)
             computed[name] = found

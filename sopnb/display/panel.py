@@ -14,8 +14,9 @@ from sopnb.display.values import clean, told
 from sopnb.engine import far
 from sopnb.engine.entries import Entries
 from sopnb.engine.layers import Stack
+from sopnb.fields import is_document
 from sopnb.index import IndexSpecification
-from sopnb.schema import Schema, is_document
+from sopnb.schema import Schema
 from sopnb.values import storage_type
 
 FIRST_ROWS = 5

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sopnb.engine.builder import Named, Part
 from sopnb.engine.counts import Counts
-from sopnb.engine.entries import Entries, one_array
+from sopnb.engine.entries import Entries
 from sopnb.engine.far import FAR, bytes_by_blob, staying, together
 from sopnb.engine.interleave import Rows, interleaved
 from sopnb.engine.layer import Piece
@@ -20,6 +20,7 @@ from sopnb.engine.record import PUT
 from sopnb.engine.same import differ
 from sopnb.engine.tree import Tree
 from sopnb.errors import DuplicateKey, InvalidInput, KeyNotFound
+from sopnb.fields import one_array
 from sopnb.index import Keys, arrange
 
 if TYPE_CHECKING:

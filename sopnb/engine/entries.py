@@ -209,10 +209,3 @@ def overlaid(lower: Entries, upper: Entries, schema: Schema) -> Entries:
         return both.take(kept_low)
     gaps = np.searchsorted(kept_low, at[kept_up])
     return both.take(np.insert(kept_low, gaps, kept_up + n))
-
-
-def one_array(column: Any) -> Any:
-    """Return a column as one Arrow array, copied only if it lies in several pieces."""
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sopnb.engine.entries import Entries, Entry, one_array
+from sopnb.engine.entries import Entries, Entry
 from sopnb.engine.far import FAR, FarReader
 from sopnb.engine.layer import Group, Layer
 from sopnb.engine.merge import loaded, merged
 from sopnb.engine.prune import Prune
 from sopnb.engine.record import DELETE
+from sopnb.fields import one_array
 from sopnb.index import Keys
 from sopnb.schema import Schema
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sopnb.engine.entries import one_array
+from sopnb.fields import one_array
 
 
 def same_row(a: Sequence[Any], b: Sequence[Any]) -> bool:

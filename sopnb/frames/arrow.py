@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from sopnb.errors import InvalidInput
-from sopnb.schema import document, is_document
+from sopnb.fields import document, is_document
 
 Adopted = tuple[Any, tuple[str, ...] | None, dict[str, Any] | None]
 """A table, the names of the key that the data itself has, what the frame says beyond Arrow."""

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopnb.errors import InvalidInput
-from sopnb.schema import MEANING, from_ipc, to_ipc
+from sopnb.fields import MEANING, from_ipc, one_array, to_ipc
 
 
 class Plain(msgspec.Struct, frozen=True, tag="plain"):
@@ -455,7 +455,7 @@ def restored(column: Any, kind: Kind, *, nullable: bool = False) -> Any:
         ordinals = pc.fill_null(column, np.iinfo(np.int64).min).to_numpy()
         return pd.arrays.PeriodArray(ordinals.copy(), dtype=pd.PeriodDtype(kind.freq))
     if isinstance(kind, Interval):
-        sides = [restored(pa.chunked_array([side]), kind.of) for side in one(column).flatten()]
+        sides = [restored(pa.chunked_array([side]), kind.of) for side in one_array(column).flatten()]
         return pd.arrays.IntervalArray.from_arrays(*sides, closed=kind.closed)
     if isinstance(kind, Category):
         return _categorical(column, kind)
@@ -485,16 +485,6 @@ def freq_text(index: Any) -> str | None:
         return None
 
 
-def one(column: Any) -> Any:
-    """Return a chunked array as one array."""
-    combined = column.combine_chunks()
-    return (pa.concat_arrays(combined.chunks) if combined.num_chunks else pa.array([], column.type)) if _chunked(combined) else combined
-
-
-def _chunked(array: Any) -> bool:
-    return isinstance(array, pa.ChunkedArray)
-
-
 def _numpy(column: Any, kind: Kind, *, nullable: bool) -> Any:
     if nullable and (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
         return _nullable(column)
@@ -522,7 +512,7 @@ def _text_dtype(kind: Text) -> Any:
 
 
 def _categorical(column: Any, kind: Category) -> Any:
-    array = one(column)
+    array = one_array(column)
     codes = pc.fill_null(array.indices, -1).to_numpy()
     known = array.dictionary if kind.values is None else from_ipc(kind.values)
     categories = index(pa.chunked_array([known]), kind.of, kind.name, kind.freq)

@@ -21,9 +21,10 @@ import pandas as pd
 import pyarrow as pa
 
 from sopnb.errors import InvalidInput
+from sopnb.fields import is_document, meaning, plain_type
 from sopnb.frames import kinds
 from sopnb.frames.kinds import NULLABLE, Arrow, Category, Interval, Kind, Nullable, Numpy, Objects, Period, Plain, Text, adopted, restored
-from sopnb.schema import Schema, is_document, meaning, plain_type
+from sopnb.schema import Schema
 
 Backend = Literal["numpy_nullable", "pyarrow"]
 _LABELS = ("object", "str", "string")

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopnb.errors import SchemaMismatch
-from sopnb.schema import Schema, fits, meaning, plain_type, type_text
+from sopnb.fields import fits, meaning, plain_type, type_text
+from sopnb.schema import Schema
 
 _UNITS = ("s", "ms", "us", "ns")
 _EXACT_BITS = {16: 8, 32: 16, 64: 32}

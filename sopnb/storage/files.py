@@ -12,6 +12,7 @@ import fcntl
 import os
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -31,12 +32,12 @@ _fork_guard = threading.RLock()
 _at_fork: weakref.WeakSet[Forkable] = weakref.WeakSet()
 
 
-class Forkable:
+class Forkable(ABC):
     """Something that holds descriptors which a forked child must not keep; see ``register_at_fork``."""
 
+    @abstractmethod
     def after_fork(self) -> None:
         """Close inherited descriptors without unlocking them. Runs in the child, before anything else."""
-        raise NotImplementedError
 
 
 def register_at_fork(owner: Forkable) -> None:

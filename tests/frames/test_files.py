@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,65 +23,8 @@ from sopnb.frames.files.files import promoted, source
 from sopnb.frames.files.text import TextColumn, values
 from sopnb.frames.files.writing import write
 from tests.api_support import QUIET, SMALL
+from tests.frames.files import AWKWARD, SUFFIXES, TYPED, read, types_of, write_text
 from tests.frames.support import Drawn, assert_same, frames
-
-SUFFIXES = [
-    "csv",
-    "csv.gz",
-    "csv.zst",
-    "csv.bz2",
-    "tsv",
-    "tsv.gz",
-    "jsonl",
-    "ndjson",
-    "jsonl.zst",
-    "parquet",
-    "pq",
-    "feather",
-    "arrow",
-    "ipc",
-]
-SUFFIXES += ["arrows", "orc"]
-TYPED = ["parquet", "feather", "arrow", "ipc", "arrows"]
-"""Kinds that know every type of Arrow's, and what pandas says."""
-AWKWARD = pa.table(
-    {
-        "k": pa.array([1, 2, 3, 4], pa.int64()),
-        "text": ["", None, 'say "hi", or\r\n\tnot', "é\U0001f600\\"],
-        "like numbers": ["007", "1e5", "NA", "null"],
-        "large": pa.array([2**63 - 1, -(2**63), None, 2**53 + 1], pa.int64()),
-        "zoned": pa.array([datetime(2013, 1, 1, 10, microsecond=1, tzinfo=UTC), None, None, None], pa.timestamp("us", "Europe/Berlin")),
-        "naive": pa.array([datetime(2013, 1, 1, 10), None, datetime(1999, 12, 31, 23, 59, 59, 999_999), None], pa.timestamp("us")),
-        "day": pa.array([date(2013, 1, 1), None, date(1900, 2, 28), None], pa.date32()),
-        "price": pa.array([Decimal("3.50"), Decimal("-12345678.90"), None, Decimal(0)], pa.decimal128(10, 2)),
-        "part": pa.array([0.1, None, 1e300, -5e-324], pa.float64()),
-        "yes": pa.array([True, False, None, True]),
-        "small": pa.array([1, None, -128, 127], pa.int8()),
-    }
-)
-
-
-@pytest.fixture
-def db() -> Iterator[Any]:
-    with sopnb.open(":memory:", settings=SMALL, handle=QUIET) as db:
-        yield db
-        assert db.check().ok
-
-
-def _file(folder: Path, name: str, text: str | bytes) -> Path:
-    path = folder / name
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
-def _types(path: Any, **types: str) -> dict[str, str]:
-    return {field.name: str(field.type) for field in source(path, types=types or None).schema}
-
-
-def _read(path: Any, **types: str) -> Any:
-    files = source(path, types=types or None)
-    return pa.Table.from_batches(files.batches(), schema=files.schema)
-
 
 # -- round trips --------------------------------------------------------------------------------------------------------------
 
@@ -139,7 +78,7 @@ def test_files_that_know_types_give_the_same_table_back(tmp_path: Path, suffix: 
         more = more.append_column(name, array)
     path = tmp_path / f"more.{suffix}"
     write(more.to_reader(), path)
-    assert _read(path).equals(more)
+    assert read(path).equals(more)
 
 
 def test_pandas_reads_the_same_frame_from_an_exported_file(db: Any, tmp_path: Path) -> None:
@@ -152,9 +91,9 @@ def test_pandas_reads_the_same_frame_from_an_exported_file(db: Any, tmp_path: Pa
     )
     frame.attrs = {"from": "a test"}
     selection = db.load("things", frame)[:]
-    for name, read in {"things.parquet": pd.read_parquet, "things.feather": pd.read_feather}.items():
+    for name, by_pandas in {"things.parquet": pd.read_parquet, "things.feather": pd.read_feather}.items():
         write(with_description(selection.to_reader(), selection._schema), tmp_path / name)
-        pd.testing.assert_frame_equal(read(tmp_path / name), frame)
+        pd.testing.assert_frame_equal(by_pandas(tmp_path / name), frame)
         again = db.load("again", tmp_path / name, if_exists="replace")[:].to_pandas()
         pd.testing.assert_frame_equal(again, frame)
         assert again.attrs == frame.attrs
@@ -204,13 +143,13 @@ def test_text_with_nulls_and_empty_text_comes_back_from_csv_and_json_lines(tmp_p
     )
     for name in ("t.csv", "t.tsv", "t.jsonl"):
         write(table.to_reader(), folder / name)
-        assert _read(folder / name, a="string", b="string").to_pydict() == table.to_pydict(), name
+        assert read(folder / name, a="string", b="string").to_pydict() == table.to_pydict(), name
 
 
 def test_csv_of_one_column_keeps_its_nulls(tmp_path: Path) -> None:
     table = pa.table({"only": ["a", None, "", "b"]})
     write(table.to_reader(), tmp_path / "one.csv")
-    assert _read(tmp_path / "one.csv").equals(table)
+    assert read(tmp_path / "one.csv").equals(table)
 
 
 # -- types of text ------------------------------------------------------------------------------------------------------------
@@ -247,9 +186,9 @@ def test_csv_of_one_column_keeps_its_nulls(tmp_path: Path) -> None:
 )
 def test_a_column_of_text_has_the_type_that_all_of_its_values_have(tmp_path: Path, values: list[str], kind: str) -> None:
     for order in (values, values[::-1]):
-        path = _file(tmp_path, "x.csv", "x,y\n" + "".join(f"{value},\n" for value in order))
-        assert _types(path)["x"] == kind
-        assert _read(path).num_rows == len(values)
+        path = write_text(tmp_path, "x.csv", "x,y\n" + "".join(f"{value},\n" for value in order))
+        assert types_of(path)["x"] == kind
+        assert read(path).num_rows == len(values)
 
 
 WORDS = ["", "NA", "1", "2.5", "007", "1234567890123456", "9" * 19, "true", "1500-01-01", "2013-01-01 10:00", "10:00", "x", " 3"]
@@ -274,43 +213,43 @@ def test_types_do_not_depend_on_how_a_file_is_cut(words: list[str], data: Any) -
 def test_a_type_that_changes_in_the_last_block_of_a_large_file(db: Any, tmp_path: Path) -> None:
     rows = 600_000
     lines = [f"{n},{n}" for n in range(rows)]
-    path = _file(tmp_path, "late.csv", "k,x\n" + "\n".join([*lines, f"{rows},1.5"]))
+    path = write_text(tmp_path, "late.csv", "k,x\n" + "\n".join([*lines, f"{rows},1.5"]))
     assert path.stat().st_size > 5 * delimited.BLOCK
-    assert _types(path) == {"k": "int64", "x": "double"}
+    assert types_of(path) == {"k": "int64", "x": "double"}
     path.write_text(path.read_text() + "\n-1,abc\n")
-    assert _types(path) == {"k": "int64", "x": "string"}
+    assert types_of(path) == {"k": "int64", "x": "string"}
     schema = db.load("late", path, index="k", dry_run=True)
     assert schema.arrow.field("x").type == pa.string()
     assert "late" not in db
 
 
 def test_types_override_what_is_found_and_must_name_columns(tmp_path: Path) -> None:
-    path = _file(tmp_path, "x.csv", 'zip,price,at,doc\n02134,3.50,2013-01-01 05:00,"{""a"": [1]}"\n')
-    assert _types(path) == {"zip": "string", "price": "double", "at": "timestamp[us]", "doc": "string"}
-    table = _read(path, zip="int32", price="decimal128(10, 2)", at="timestamp[us, America/New_York]", doc="json")
+    path = write_text(tmp_path, "x.csv", 'zip,price,at,doc\n02134,3.50,2013-01-01 05:00,"{""a"": [1]}"\n')
+    assert types_of(path) == {"zip": "string", "price": "double", "at": "timestamp[us]", "doc": "string"}
+    table = read(path, zip="int32", price="decimal128(10, 2)", at="timestamp[us, America/New_York]", doc="json")
     assert table.to_pylist()[0]["price"] == Decimal("3.50")
     assert table.to_pylist()[0]["at"] == datetime(2013, 1, 1, 10, tzinfo=UTC)
     assert table.schema.field("doc").metadata == {b"sopnb": b"json"}
     with pytest.raises(SchemaMismatch, match="'zap'.*'zip'"):
-        _types(path, zap="int32")
+        types_of(path, zap="int32")
     with pytest.raises(InvalidInput, match="no type"):
-        _types(path, zip="zip code")
+        types_of(path, zip="zip code")
     with pytest.raises(InvalidInput, match="list.*cannot be read from text"):
-        _read(path, zip="list[int64]")
+        read(path, zip="list[int64]")
     with pytest.raises(InvalidInput, match="types="):
         sopnb.open(":memory:").load("x", [{"zip": 1}], index="zip", types={"zip": "string"})
 
 
 def test_a_store_that_is_there_gives_the_types(db: Any, tmp_path: Path) -> None:
     db.create("zips", schema={"zip": "string", "n": "int64", "at": "timestamp[us, America/New_York]"}, index="zip")
-    path = _file(tmp_path, "zips.csv", "zip,n,at\n007,1,2013-01-01 05:00\n7,NA,\n")
+    path = write_text(tmp_path, "zips.csv", "zip,n,at\n007,1,2013-01-01 05:00\n7,NA,\n")
     db.load("zips", path, if_exists="insert")
     assert [record["zip"] for record in db["zips"][:].to_dicts()] == ["007", "7"]
     assert db["zips"]["007"]["at"] == datetime(2013, 1, 1, 10, tzinfo=UTC)
-    db.load("zips", _file(tmp_path, "part.csv", "zip,n\n7,2\n"), if_exists="upsert")
+    db.load("zips", write_text(tmp_path, "part.csv", "zip,n\n7,2\n"), if_exists="upsert")
     assert db["zips"]["7"]["n"] == 2
     with pytest.raises(SchemaMismatch, match="no column 'more'"):
-        db.load("zips", _file(tmp_path, "more.csv", "zip,more\n7,2\n"), if_exists="upsert")
+        db.load("zips", write_text(tmp_path, "more.csv", "zip,more\n7,2\n"), if_exists="upsert")
 
 
 # -- JSON lines ---------------------------------------------------------------------------------------------------------------
@@ -332,20 +271,20 @@ def test_json_lines_find_types_from_all_objects(tmp_path: Path, monkeypatch: pyt
         },
         {"k": 3, "n": None, "t": None, "o": None, "mixed": {"z": [1]}, "late": True, "e": None},
     ]
-    path = _file(tmp_path, "x.jsonl", "\n".join(map(json.dumps, objects)) + "\n\n")
-    kinds = _types(path)
+    path = write_text(tmp_path, "x.jsonl", "\n".join(map(json.dumps, objects)) + "\n\n")
+    kinds = types_of(path)
     assert kinds["n"] == "double"
     assert kinds["t"] == "timestamp[us]"
     assert kinds["s"] == "string"
     assert kinds["l"] == "list<item: double>"
     assert kinds["o"] == "struct<x: int64, y: string>"
     assert kinds["late"] == "bool"
-    table = _read(path)
+    table = read(path)
     assert table.schema.field("mixed").metadata == table.schema.field("big").metadata == {b"sopnb": b"json"}
     assert [json.loads(text) for text in table.column("mixed").to_pylist()] == [1, "a", {"z": [1]}]
     assert table.column("big").to_pylist() == ["1.5", "12345678901234567890", None]
     assert table.column("late").to_pylist() == [None, None, True]
-    assert _read(path, mixed="string").column("mixed").to_pylist() == ["1", "a", '{"z": [1]}']
+    assert read(path, mixed="string").column("mixed").to_pylist() == ["1", "a", '{"z": [1]}']
 
 
 def test_nested_values_and_documents_go_through_json_lines(db: Any, tmp_path: Path) -> None:
@@ -359,7 +298,7 @@ def test_nested_values_and_documents_go_through_json_lines(db: Any, tmp_path: Pa
         }
     )
     write(nested.slice(1).to_reader(), tmp_path / "x.jsonl")
-    assert _read(tmp_path / "x.jsonl", long="duration[us]").equals(nested.slice(1).combine_chunks())
+    assert read(tmp_path / "x.jsonl", long="duration[us]").equals(nested.slice(1).combine_chunks())
     store = db.create("notes", schema={"k": "int64", "doc": "json"}, index="k")
     store.insert([{"k": 1, "doc": {"a": [1, None]}}, {"k": 2, "doc": None}, {"k": 3, "doc": "text"}])
     write(with_description(store[:].to_reader(), store[:]._schema), tmp_path / "notes.jsonl")
@@ -374,13 +313,13 @@ def test_nested_values_and_documents_go_through_json_lines(db: Any, tmp_path: Pa
 
 def test_a_pattern_loads_its_files_in_the_order_of_their_names(db: Any, tmp_path: Path) -> None:
     for month in (10, 2, 1):
-        _file(tmp_path, f"2013-{month:02}.csv", f"month,x\n{month},{month}{'.5' if month == 10 else ''}\n")
+        write_text(tmp_path, f"2013-{month:02}.csv", f"month,x\n{month},{month}{'.5' if month == 10 else ''}\n")
     months = db.load("months", str(tmp_path / "2013-*.csv"), index="month")
     assert [record["x"] for record in months[:].to_dicts()] == [1.0, 2.0, 10.5]
     assert [path.name for path in source(tmp_path / "2013-*.csv").paths] == ["2013-01.csv", "2013-02.csv", "2013-10.csv"]
     files = [tmp_path / "2013-01.csv", str(tmp_path / "2013-1*.csv")]
     assert db.load("months", files, if_exists="upsert").loaded.unchanged == 2
-    odd = _file(tmp_path, "[x]*.csv", "month,x\n99,0\n")
+    odd = write_text(tmp_path, "[x]*.csv", "month,x\n99,0\n")
     assert db.load("months", odd, if_exists="upsert").loaded.inserted == 1
 
 
@@ -393,26 +332,26 @@ def test_files_that_are_not_there_or_no_kind_are_refused_by_name(db: Any, tmp_pa
         "x.parquet.gz": "must end in one of",
     }.items():
         if name.startswith("x."):
-            _file(tmp_path, name, "x")
+            write_text(tmp_path, name, "x")
         with pytest.raises(InvalidInput, match=message):
             db.load("x", str(tmp_path / name), index="k")
     with pytest.raises(InvalidInput, match="no local file"):
         db.load("x", "s3://bucket/x.parquet", index="k")
     pq.write_table(pa.table({"k": [1]}), tmp_path / "y.parquet")
-    _file(tmp_path, "y.csv", "k\n2\n")
+    write_text(tmp_path, "y.csv", "k\n2\n")
     with pytest.raises(InvalidInput, match=r"y\.csv and .*y\.parquet are of different kinds"):
         db.load("x", str(tmp_path / "y.*"), index="k")
     assert db.stores() == ()
 
 
 def test_files_whose_columns_differ_are_refused_naming_both_and_the_column(tmp_path: Path) -> None:
-    _file(tmp_path, "1.csv", "k,x\n1,1\n")
-    _file(tmp_path, "2.csv", "k,y\n1,1\n")
+    write_text(tmp_path, "1.csv", "k,x\n1,1\n")
+    write_text(tmp_path, "2.csv", "k,y\n1,1\n")
     with pytest.raises(SchemaMismatch, match=r"1\.csv has a column 'x', .*2\.csv has none"):
         _ = source(tmp_path / "?.csv").schema
     pq.write_table(pa.table({"k": pa.array([1], pa.int32()), "x": ["a"]}), tmp_path / "1.parquet")
     pq.write_table(pa.table({"x": ["b"], "k": pa.array([2], pa.int64())}), tmp_path / "2.parquet")
-    assert _read(tmp_path / "?.parquet").to_pydict() == {"k": [1, 2], "x": ["a", "b"]}
+    assert read(tmp_path / "?.parquet").to_pydict() == {"k": [1, 2], "x": ["a", "b"]}
     pq.write_table(pa.table({"x": [1.5], "k": pa.array([2], pa.int64())}), tmp_path / "3.parquet")
     with pytest.raises(SchemaMismatch, match=r"'x' is string in .*1\.parquet and double in .*3\.parquet"):
         _ = source(tmp_path / "?.parquet").schema
@@ -464,7 +403,7 @@ WRONG = {
 @pytest.mark.parametrize("name", list(WRONG))
 def test_a_file_that_is_wrong_is_told_by_line_and_nothing_is_loaded(db: Any, tmp_path: Path, name: str) -> None:
     text, message = WRONG[name]
-    path = _file(tmp_path, name, text)
+    path = write_text(tmp_path, name, text)
     with pytest.raises(InvalidInput, match=message):
         db.load("x", path, index="k")
     assert db.stores() == ()
@@ -472,219 +411,39 @@ def test_a_file_that_is_wrong_is_told_by_line_and_nothing_is_loaded(db: Any, tmp
 
 def test_a_value_of_the_wrong_type_is_told_by_line_and_column(db: Any, tmp_path: Path) -> None:
     rows = "".join(f'{n},"a\nb"\n' for n in range(1000))
-    path = _file(tmp_path, "x.csv", f"k,x\n{rows}abc,c\n")
+    path = write_text(tmp_path, "x.csv", f"k,x\n{rows}abc,c\n")
     with pytest.raises(SchemaMismatch, match=r"x\.csv, line 2002, column 'k': 'abc' is no int64") as raised:
         db.load("x", path, index="k", types={"k": "int64"})
     assert raised.value.column == "k"
-    path = _file(tmp_path, "x.jsonl", '{"k": 1, "x": 1}\n\n{"k": 1.5, "x": 2}\n')
+    path = write_text(tmp_path, "x.jsonl", '{"k": 1, "x": 1}\n\n{"k": 1.5, "x": 2}\n')
     with pytest.raises(SchemaMismatch, match=r"x\.jsonl, line 3, column 'k'"):
         db.load("x", path, index="x", types={"k": "int64"})
     assert db.stores() == ()
 
 
 def test_lines_that_do_not_fit_are_reported_where_asked(db: Any, tmp_path: Path) -> None:
-    path = _file(tmp_path, "x.csv", "k,n\n1,1\n2\n3,abc\n4,4\n4,5\n")
+    path = write_text(tmp_path, "x.csv", "k,n\n1,1\n2\n3,abc\n4,4\n4,5\n")
     loaded = db.load("x", path, index="k", types={"n": "int64"}, on_error="report").loaded
     assert loaded.inserted == 2
     assert len(loaded.rejected) == 3
     reasons = " | ".join(loaded.rejected["_reason"])
     assert "1 values for 2 columns: 2" in reasons
     assert "'abc' is no int64" in reasons
-    path = _file(tmp_path, "x.jsonl", '{"k": 1, "n": 1}\n{"k": 2, "n": \n{"k": 3, "n": "a"}\n')
+    path = write_text(tmp_path, "x.jsonl", '{"k": 1, "n": 1}\n{"k": 2, "n": \n{"k": 3, "n": "a"}\n')
     loaded = db.load("y", path, index="k", types={"n": "int64"}, on_error="report").loaded
     assert (loaded.inserted, len(loaded.rejected)) == (1, 2)
 
 
 def test_a_byte_order_mark_and_other_line_ends_are_no_trouble(tmp_path: Path) -> None:
-    assert _read(_file(tmp_path, "x.csv", "\ufeffk,x\r\n1,a\r\n2,")).to_pydict() == {"k": [1, 2], "x": ["a", None]}
-    assert _read(_file(tmp_path, "x.jsonl", '\ufeff{"k":1}\r\n{"k":2}')).to_pydict() == {"k": [1, 2]}
-    assert _read(_file(tmp_path, "h.csv", "k,x")).schema == pa.schema([("k", pa.string()), ("x", pa.string())])
+    assert read(write_text(tmp_path, "x.csv", "\ufeffk,x\r\n1,a\r\n2,")).to_pydict() == {"k": [1, 2], "x": ["a", None]}
+    assert read(write_text(tmp_path, "x.jsonl", '\ufeff{"k":1}\r\n{"k":2}')).to_pydict() == {"k": [1, 2]}
+    assert read(write_text(tmp_path, "h.csv", "k,x")).schema == pa.schema([("k", pa.string()), ("x", pa.string())])
 
 
 def test_a_record_longer_than_a_block_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delimited, "BLOCK", 64)
     text = "x\n" * 500
-    path = _file(tmp_path, "x.csv", "k,x\n" + "".join(f"{n},a\n" for n in range(100)) + f'100,"{text}"\n101,b\n')
-    table = _read(path)
+    path = write_text(tmp_path, "x.csv", "k,x\n" + "".join(f"{n},a\n" for n in range(100)) + f'100,"{text}"\n101,b\n')
+    table = read(path)
     assert table.column("k").to_pylist() == list(range(102))
     assert table.column("x")[100].as_py() == text
-
-
-# -- writing ------------------------------------------------------------------------------------------------------------------
-
-
-def test_what_a_kind_cannot_hold_is_refused_by_column_and_the_target_stays(tmp_path: Path) -> None:
-    arrays = {
-        "csv": pa.array([[1]]),
-        "tsv": pa.array([b"x"], pa.large_binary()),
-        "jsonl": pa.array([b"x"]),
-        "orc": pa.array([1], pa.uint64()),
-    }
-    for suffix, array in arrays.items():
-        path = _file(tmp_path, f"x.{suffix}", "old")
-        with pytest.raises(InvalidInput, match="column 'odd' of type .* cannot be written as"):
-            write(pa.table({"k": [1], "odd": array}).to_reader(), path)
-        assert path.read_text() == "old"
-    with pytest.raises(InvalidInput, match="'nan'.*NaN"):
-        write(pa.table({"nan": [1.0, float("nan")]}).to_reader(), tmp_path / "x.jsonl")
-    assert (tmp_path / "x.jsonl").read_text() == "old"
-    with pytest.raises(InvalidInput, match="must end in one of"):
-        write(pa.table({"k": [1]}).to_reader(), tmp_path / "x.doc")
-    with pytest.raises(InvalidInput, match="is no file"):
-        write(pa.table({"k": [1]}).to_reader(), tmp_path, kind="csv")
-    with pytest.raises(InvalidInput, match="no folder"):
-        write(pa.table({"k": [1]}).to_reader(), tmp_path / "none" / "x.csv")
-    with pytest.raises(InvalidInput, match="kind='xlsx'"):
-        write(pa.table({"k": [1]}).to_reader(), tmp_path / "x.csv", kind="xlsx")
-    assert len(list(tmp_path.iterdir())) == 4
-
-
-def test_dictionaries_that_differ_between_batches_are_written(tmp_path: Path) -> None:
-    kind = pa.dictionary(pa.int32(), pa.string())
-    schema = pa.schema([("x", kind)])
-    batches = [
-        pa.record_batch([pa.array(values).dictionary_encode().cast(kind)], schema=schema)
-        for values in (["a", "b"], ["c", "a"], ["b", None])
-    ]
-    for suffix in SUFFIXES:
-        path = tmp_path / f"x.{suffix}"
-        write(pa.RecordBatchReader.from_batches(schema, batches), path)
-        assert _read(path).column("x").to_pylist() == ["a", "b", "c", "a", "b", None], suffix
-
-
-@pytest.mark.parametrize("suffix", ["csv.gz", "jsonl", "parquet", "feather", "orc"])
-def test_an_interrupt_leaves_the_old_target_and_no_draft(tmp_path: Path, suffix: str) -> None:
-    path = _file(tmp_path, f"x.{suffix}", "old")
-
-    def interrupted(rows: int) -> None:
-        raise KeyboardInterrupt
-
-    for reader, done in (
-        (AWKWARD.to_reader(), interrupted),
-        (pa.RecordBatchReader.from_batches(AWKWARD.schema, _failing(AWKWARD)), lambda rows: None),
-    ):
-        with pytest.raises((KeyboardInterrupt, RuntimeError, pa.ArrowException)):
-            write(reader, path, done=done)
-        assert path.read_text() == "old"
-        assert list(tmp_path.iterdir()) == [path]
-
-
-def _failing(table: Any) -> Iterator[Any]:
-    yield from table.to_batches()
-    raise RuntimeError("the source failed")
-
-
-def test_an_interrupted_import_leaves_the_database_as_it_was(db: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = _file(tmp_path, "x.csv", "k,x\n" + "".join(f"{n},{n}\n" for n in range(2000)))
-    monkeypatch.setattr(delimited, "BLOCK", 2000)
-    db.load("there", [{"k": 1}], index="k")
-    seq = db.seq
-    for at in (1, 4, 12):
-        seen = 0
-        true = delimited.values
-
-        def values_then_interrupt(*args: Any, at: int = at, true: Callable[..., Any] = true, **more: Any) -> Any:
-            nonlocal seen
-            seen += 1
-            if seen == at:
-                signal.raise_signal(signal.SIGINT)
-            return true(*args, **more)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(delimited, "values", values_then_interrupt)
-            with pytest.raises(KeyboardInterrupt):
-                db.load("x", path, index="k")
-        assert seen == at
-        assert db.stores() == ("there",)
-        assert db.seq == seq
-
-
-FULL = """
-import sys
-from pathlib import Path
-import numpy as np
-import pyarrow as pa
-from sopnb.errors import NoSpace
-from sopnb.frames.files.writing import write
-mount = Path(sys.argv[1])
-large = pa.table({"k": np.random.default_rng(1).integers(0, 2**62, 200_000)})
-for suffix in ("csv", "csv.gz", "jsonl", "parquet", "feather", "arrows", "orc"):
-    path = mount / f"x.{suffix}"
-    path.write_text("old")
-    try:
-        write(large.to_reader(max_chunksize=20_000), path)
-    except NoSpace:
-        print(suffix, path.read_text(), len(list(mount.iterdir())))
-    path.unlink()
-"""
-
-
-def test_a_full_disk_leaves_the_old_target(tmp_path: Path) -> None:
-    mount = tmp_path / "small"
-    mount.mkdir()
-    inside = 'mount -t tmpfs -o size=512k tmpfs "$1" && exec "$2" -c "$3" "$1"'
-    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", inside, "sh", str(mount), sys.executable, FULL]
-    run = subprocess.run(command, capture_output=True, text=True)
-    if "unshare" in run.stderr or "mount:" in run.stderr:
-        pytest.skip(f"no disk of one's own here: {run.stderr.strip()}")
-    assert run.stdout.splitlines() == [f"{suffix} old 1" for suffix in ("csv", "csv.gz", "jsonl", "parquet", "feather", "arrows", "orc")], (
-        run.stderr
-    )
-
-
-def test_how_many_rows_are_to_come_is_known_or_guessed_from_bytes(db: Any, tmp_path: Path) -> None:
-    path = _file(tmp_path, "x.csv", "k,x\n" + "".join(f"{n:07},{n:07}\n" for n in range(100_000, 400_000)))
-    files = source(path)
-    seen: list[int] = []
-    files.look(seen.append)
-    assert sum(seen) == files.bytes
-    assert (files.rows, files.expected()) == (300_000, 300_000)
-    typed = source(path).into(pa.schema([("k", pa.string()), ("x", pa.string())]))
-    assert typed.rows is typed.expected() is None
-    guesses = [typed.expected() for _ in typed.batches()]
-    assert guesses[-1] == 300_000
-    assert all(guess is not None and guess < 600_000 for guess in guesses)
-
-
-# -- large files --------------------------------------------------------------------------------------------------------------
-
-LARGE = """
-import sys
-from pathlib import Path
-import pyarrow as pa
-import sopnb
-from sopnb import HandleSettings
-from sopnb.frames.files.writing import write
-
-def peak():
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
-
-folder = Path(sys.argv[1])
-handle = HandleSettings(progress=False, maintenance="off", load_bytes=16 << 20, cache_bytes=8 << 20)
-with sopnb.open(folder / "large.sop", handle=handle) as db:
-    small = folder / "small.csv"
-    with small.open("w") as file:
-        file.write("k,name,x\\n" + "".join(f"{n},name of {n},{n}.5\\n" for n in range(20_000)))
-    db.load("small", small, index="k")
-    write(db["small"][:].to_reader(), folder / "small.parquet")
-    before = peak()
-    db.load("large", folder / "large.csv", index="k")
-    write(db["large"][:].to_reader(), folder / "out.csv.zst")
-    print(peak() - before, len(db["large"]), (folder / "large.csv").stat().st_size)
-"""
-
-
-def test_memory_stays_bounded_while_a_large_file_goes_in_and_out(tmp_path: Path) -> None:
-    with (tmp_path / "large.csv").open("w") as file:
-        file.write("k,name,x\n")
-        for start in range(0, 3_000_000, 100_000):
-            file.write(
-                "".join(f"{n * 7919 % 3_000_017},the name of a record whose number is {n},{n}.25\n" for n in range(start, start + 100_000))
-            )
-    run = subprocess.run([sys.executable, "-c", LARGE, str(tmp_path)], capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    more, rows, size = map(int, run.stdout.split())
-    assert rows == 3_000_000
-    assert size > 150_000_000
-    assert more < size, "less than the text of the file"

@@ -7,7 +7,6 @@ each kill every survivor must come forward within a stated time. 300 kills ordin
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +15,6 @@ import pytest
 import sopnb
 from tests.race import workers
 from tests.race.forkserver import LIMIT, ForkServer, Worker, wait_for
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as server:
-        yield server
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    workers.create(tmp_path / "race.sop")
-    return tmp_path / "race.sop"
 
 
 class Ledger:

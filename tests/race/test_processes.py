@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +13,6 @@ import sopnb
 from sopnb.errors import Conflict
 from tests.race import workers
 from tests.race.forkserver import ForkServer, wait_for
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as server:
-        yield server
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    workers.create(tmp_path / "race.sop")
-    return tmp_path / "race.sop"
 
 
 def test_m1_every_acknowledged_row_of_four_processes_is_there(server: ForkServer, path: Path) -> None:

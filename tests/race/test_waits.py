@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,7 @@ import sopnb
 from sopnb import HandleSettings
 from sopnb.errors import Timeout
 from sopnb.storage import lock
-from tests.race import workers
 from tests.race.forkserver import ForkServer, Worker
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer() as server:
-        yield server
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    workers.create(tmp_path / "race.sop")
-    return tmp_path / "race.sop"
 
 
 def holding(server: ForkServer, path: Path) -> Worker:

@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.csv as pc_csv
 
 from sopnb.errors import InvalidInput, SchemaMismatch
+from sopnb.fields import is_document
 from sopnb.frames.faults import REASON, halved
 from sopnb.frames.files.kind import Found, Passing, Refuse
 from sopnb.frames.files.path import COMPRESSIONS, Source, undecodable_line
 from sopnb.frames.files.text import TextColumn, check_readable, values
-from sopnb.schema import is_document
 
 BLOCK = 1 << 20
 """Bytes of text that are parsed at a time; Arrow reads 32 times as much ahead."""

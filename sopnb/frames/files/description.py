@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from sopnb.schema import Schema, is_document, to_ipc
+from sopnb.fields import is_document, to_ipc
+from sopnb.schema import Schema
 
 OWN = b"sopnb"
 PANDAS = b"pandas"

@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb.errors import InvalidInput, SchemaMismatch
+from sopnb.fields import MEANING, from_ipc, is_document, worded
 from sopnb.frames.files.description import Description, described
 from sopnb.frames.files.kind import Found, Kind, Passing, Refuse
 from sopnb.frames.files.kinds import kind_of
 from sopnb.frames.files.path import found
 from sopnb.frames.files.text import is_text, values
-from sopnb.schema import MEANING, from_ipc, is_document, worded
 
 Done = Callable[[int], object]
 t = pa.types

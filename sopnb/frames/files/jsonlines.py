@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
 from sopnb.errors import InvalidInput, SchemaMismatch
+from sopnb.fields import document, is_document
 from sopnb.frames.faults import REASON, halved
 from sopnb.frames.files import jsontext
 from sopnb.frames.files.kind import Found, Passing
 from sopnb.frames.files.path import Source
 from sopnb.frames.files.text import TEMPORAL, TextColumn, is_text, values
-from sopnb.schema import document, is_document
 
 BLOCK = 4 << 20
 """Bytes of text that are parsed at a time."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopnb.errors import InvalidInput
-from sopnb.schema import is_document
+from sopnb.fields import is_document
 
 t = pa.types
 _ESCAPES = {chr(code): f"\\u{code:04x}" for code in range(32)} | {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
