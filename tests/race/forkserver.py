@@ -127,9 +127,10 @@ def stacks(workers: Iterable[Worker]) -> str:
     for worker in workers:
         before = len(worker.lines)
         os.kill(worker.pid, signal.SIGUSR1)
-        while select.select([worker], [], [], 2)[0] and not worker.over:
-            worker.read()
-        said += "\n".join([worker.name, *worker.lines[before:], ""])
+        end = time.monotonic() + 2
+        while not worker.over and select.select([worker], [], [], max(end - time.monotonic(), 0))[0]:
+            worker.read()  # until the end, for a worker that talks on
+        said += "\n".join([worker.name, *worker.lines[before : before + 80], ""])
     return said
 
 
