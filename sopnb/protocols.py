@@ -61,11 +61,25 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserved:
+    """Layers of a store, those of commits ``(lo, hi]``, that somebody is folding: whoever can leaves them alone meanwhile."""
+
+    store: int
+    lo: int
+    hi: int
+
+    def meets(self, other: Reserved) -> bool:
+        """Say whether both speak of the same layers of the same store."""
+        return self.store == other.store and self.lo < other.hi and other.lo < self.hi
+
+
+@dataclass(frozen=True, slots=True)
 class Pin:
-    """A reader: blobs dropped after ``seq`` and records after ``seq`` are still needed by ``owner``."""
+    """A reader: blobs dropped after ``seq`` and records after ``seq`` are still needed by ``owner``, who is folding ``reserved``."""
 
     owner: str
     seq: int
+    reserved: tuple[Reserved, ...] = ()
 
 
 @runtime_checkable
@@ -165,6 +179,12 @@ class Pins(Protocol):
 
     def advance(self, seq: int) -> None:
         """Move this engine's pin forward; cheap; never moves it back."""
+
+    def reserve(self, reserved: Sequence[Reserved]) -> None:
+        """Say beside this engine's pin what it is folding from now on: visible to every ``held`` that begins after this returns.
+
+        A hint: it saves others useless work, and is forgotten with the pin. More than a few may be left out.
+        """
 
     def held(self) -> Sequence[Pin]:
         """Return every living pin, this engine's own included. Called after the ``collect`` record is durable."""

@@ -146,6 +146,7 @@ class Engine:
         self._mutex = threading.RLock()
         self._committer.after_fork()
         self.maintenance.after_fork()
+        self.upkeep.after_fork()
         self._pinned = -1
 
     # -- states ---------------------------------------------------------------------------------------------------------------

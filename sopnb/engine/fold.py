@@ -23,6 +23,8 @@ from sopnb.settings import DatabaseSettings
 
 SPARSE = 4
 """A leaf with less than this part of the rows of a full one is written again rather than named."""
+LONG = 1_000_000
+"""A fold of more entries takes so long that the tail becomes a run of its own before, so that what lies above can be folded meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,17 @@ class Plan:
         """How many entries are read, at most."""
         return sum(layer.entries for layer in self.layers)
 
+    @property
+    def sealing(self) -> bool:
+        """Whether the tail is among the layers."""
+        return self.hi > self.store.tail.lo and bool(self.store.tail.operations)
+
+    def stands_in(self, store: StoreState) -> bool:
+        """Say whether the layers are those that a newer state of the store has."""
+        runs = self.layers[:-1] if self.sealing else self.layers
+        there = {id(layer) for layer in store.layers}
+        return all(id(layer) in there for layer in runs) and (not self.sealing or store.tail.lo == self.store.tail.lo)
+
 
 def whole(store: StoreState, live: Mapping[str, Live], *, until: int | None = None, tail: bool = True) -> Plan | None:
     """Return the plan that leaves one layer at most, and of no blob less than half; None if there is nothing to do.
@@ -62,6 +75,11 @@ def whole(store: StoreState, live: Mapping[str, Live], *, until: int | None = No
     if not parts or (one and not stale(store, live)):
         return None
     return Plan(store, parts, bottom=True)
+
+
+def sealed(store: StoreState) -> Plan | None:
+    """Return the plan that makes the tail a run of its own; None if it holds nothing."""
+    return Plan(store, store.parts[-1:], bottom=not store.layers) if store.tail.operations else None
 
 
 def wasteful(store: StoreState, live: Mapping[str, Live]) -> Plan | None:
@@ -80,8 +98,8 @@ def _sparse_tree(layer: Layer) -> bool:
     return layer.entries != layer.delta
 
 
-def due(store: StoreState, settings: DatabaseSettings) -> Plan | None:
-    """Return what the limits of the settings ask for; None if they are kept.
+def due(store: StoreState, settings: DatabaseSettings, above: int = 0) -> Plan | None:
+    """Return what the limits of the settings ask for; None if they are kept. Layers of commits up to ``above`` are left as they are.
 
     A long tail becomes a run; a run joins its older neighbour while that is not ``run_ratio`` times as large; and when what lies over
     the base is ``base_share`` of it, everything becomes the base.
@@ -89,18 +107,22 @@ def due(store: StoreState, settings: DatabaseSettings) -> Plan | None:
     tail_due = store.tail.operations > settings.tail_rows or store.tail.bytes > settings.tail_bytes
     if not tail_due and len(store.layers) < 2:
         return None
-    parts = store.parts if tail_due else store.layers
+    every = store.parts if tail_due else store.layers
+    parts = tuple(layer for layer in every if layer.lo >= above)
+    if not parts:
+        return None
     sizes = [max(layer.entries, 1) for layer in parts]
-    if len(parts) > 1 and sum(sizes[1:]) >= settings.base_share * sizes[0]:
-        return Plan(store, parts, bottom=True)
+    base = 1 if len(parts) == len(every) else 0
+    if base and len(parts) > 1 and sum(sizes[1:]) >= settings.base_share * sizes[0]:
+        return sealed(store) if tail_due and sum(sizes) > LONG else Plan(store, parts, bottom=True)
     start, size = len(parts) - 1, sizes[-1]
-    crowded = len(parts) >= settings.run_limit
-    while start > 1 and (sizes[start - 1] < settings.run_ratio * size or (crowded and start == len(parts) - 1)):
+    crowded = len(every) >= settings.run_limit
+    while start > base and (sizes[start - 1] < settings.run_ratio * size or (crowded and start == len(parts) - 1)):
         start -= 1
         size += sizes[start]
     if len(parts) - start < 2 and not tail_due:
         return None
-    return Plan(store, parts[start:], bottom=start == 0)
+    return Plan(store, parts[start:], bottom=len(parts) - start == len(every))
 
 
 def folded(
@@ -147,13 +169,12 @@ def record_of(plan: Plan, ref: TreeRef | None) -> Fold:
 
 def validation(plan: Plan) -> Callable[[Sequence[Past]], None]:
     """Return what raises ``Conflict`` if a commit after the plan's state changed the layers that it replaces."""
-    sealing = plan.hi > plan.store.tail.lo and bool(plan.store.tail.operations)
 
     def validate(since: Sequence[Past]) -> None:
         for past in since:
             if any(fold.store == plan.store.id and fold.lo < plan.hi and fold.hi > plan.lo for fold in past.payload.folds):
                 raise Conflict("its layers were folded by another", store=plan.store.name, seq=past.seq)
-            if sealing and any(change.store == plan.store.id and change.run is not None for change in past.payload.changes):
+            if plan.sealing and any(change.store == plan.store.id and change.run is not None for change in past.payload.changes):
                 raise Conflict("its tail was sealed by a large commit", store=plan.store.name, seq=past.seq)
             if any(change.store == plan.store.id and change.kind == "drop" for change in past.payload.catalogue):
                 raise Conflict("it was dropped", store=plan.store.name, seq=past.seq)

@@ -12,10 +12,11 @@ from sopnb.engine.collect import Mark
 from sopnb.engine.conflict import Past
 from sopnb.engine.fold import Plan
 from sopnb.engine.record import Collect, Payload
+from sopnb.engine.reservations import Reservations
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.tree import TreeReader, TreeRef
 from sopnb.errors import Closed, CommitUnknown, Conflict, InvalidInput, StoreNotFound, Timeout
-from sopnb.protocols import Backend
+from sopnb.protocols import Backend, Reserved
 from sopnb.schema import Schema
 from sopnb.settings import DatabaseSettings, HandleSettings
 
@@ -69,7 +70,12 @@ class Upkeep:
         self._engine = engine
         self._stopped = False
         self._appended = 0
+        self._reservations = Reservations(engine.backend.pins, engine.backend.clock)
         self.progress: Progress = lambda what, rows: nullcontext(lambda done: None)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child."""
+        self._reservations.after_fork()
 
     def stop(self) -> None:
         """Break off the fold that is being made, and let none begin: the database is being closed."""
@@ -95,9 +101,9 @@ class Upkeep:
         if len(store.layers) >= self._engine.settings.run_limit:
             newest = self._engine.state().by_id.get(store.id)
             if newest is not None and len(newest.layers) >= self._engine.settings.run_limit:
-                plan = fold.due(self._engine.state().store(store.id), self._engine.settings)
+                plan = self._due(self._engine.state().store(store.id))
                 if plan is not None:
-                    self._try(plan)
+                    self._try_alone(plan)
 
     def step(self) -> bool:
         """Do what is due; say whether there is more."""
@@ -105,9 +111,9 @@ class Upkeep:
         more = False
         state = engine.state()
         for store in state.stores.values():
-            plan = fold.due(store, engine.settings) or fold.wasteful(store, state.live)
+            plan = self._due(store) or fold.wasteful(store, state.live)
             if plan is not None:
-                more |= self._try(plan)
+                more |= self._try_alone(plan)
         if engine.backend.registry.size() > engine.settings.log_bytes:
             self._bound_tails()
             self.checkpoint()
@@ -123,7 +129,22 @@ class Upkeep:
             if total <= most:
                 return
             total -= store.tail.bytes
-            self._try(Plan(store, store.parts[-1:], bottom=len(store.parts) == 1))
+            plan = fold.sealed(store)
+            if plan is not None:
+                self._try_alone(plan)
+
+    def _due(self, store: StoreState) -> Plan | None:
+        """Return what the limits ask for, but for layers that somebody is folding."""
+        if fold.due(store, self._engine.settings) is None:
+            return None
+        return fold.due(store, self._engine.settings, self._reservations.above(store.id))
+
+    def _try_alone(self, plan: Plan) -> bool:
+        """Fold unless somebody else is about it, or was quicker."""
+        with self._reservations.taken(Reserved(plan.store.id, plan.lo, plan.hi)) as mine:
+            state, id = self._engine.state(), plan.store.id
+            still = id in state.by_id and plan.stands_in(state.by_id[id])  # or somebody has just made it
+            return mine and still and self._try(plan)
 
     def _try(self, plan: Plan) -> bool:
         try:
@@ -148,7 +169,13 @@ class Upkeep:
 
     def _fold_whole(self, name: str) -> tuple[int, int]:
         """Fold what is there now; what comes meanwhile may stay, or else this would never end while writers are quicker."""
-        until = self._engine.state().seq
+        state = self._engine.state()
+        if name not in state.names:
+            return 0, 0
+        with self._reservations.taken(Reserved(state.names[name], 0, state.seq), self._engine.handle.run_seconds):
+            return self._fold_until(name, state.seq)
+
+    def _fold_until(self, name: str, until: int) -> tuple[int, int]:
         before: int | None = None
         rounds = losses = 0
         clock, limit = self._engine.backend.clock, self._engine.handle.run_seconds
@@ -160,6 +187,11 @@ class Upkeep:
             store = state.store(state.names[name])
             before = len(store.parts) if before is None else before
             plan = None
+            if not rounds and store.tail.lo < until and sum(layer.entries for layer in store.layers) > fold.LONG:
+                plan = fold.sealed(store)
+            if plan is not None:
+                losses += not self._try(plan)
+                continue
             if rounds < 2:  # only after the first one it shows what is left of old blobs
                 plan = fold.whole(store, state.live, until=until, tail=losses < LOSSES)
             if plan is None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sopnb.errors import Corruption, InvalidInput, SeqTaken, Timeout, Trimmed
-from sopnb.protocols import Checkpoint, Clock, Commit, Draft, Head, Pin
+from sopnb.protocols import Checkpoint, Clock, Commit, Draft, Head, Pin, Reserved
 
 
 class MemoryRegistry:
@@ -144,6 +144,7 @@ class MemoryPins:
     def __init__(self, clock: Clock) -> None:
         self._owner = clock.new_id(8).hex()
         self._seq: int | None = None
+        self._reserved: tuple[Reserved, ...] = ()
 
     @property
     def owner(self) -> str:
@@ -158,9 +159,13 @@ class MemoryPins:
         """Move the pin forward."""
         self._seq = seq if self._seq is None else max(self._seq, seq)
 
+    def reserve(self, reserved: Sequence[Reserved]) -> None:
+        """Say what is being folded."""
+        self._reserved = tuple(reserved)
+
     def held(self) -> Sequence[Pin]:
         """Return the pin, if it is held."""
-        return [] if self._seq is None else [Pin(self._owner, self._seq)]
+        return [] if self._seq is None else [Pin(self._owner, self._seq, self._reserved)]
 
     def alive(self, owner: str) -> bool:
         """Say whether this is our own id."""
@@ -168,4 +173,4 @@ class MemoryPins:
 
     def close(self) -> None:
         """Give the pin up."""
-        self._seq = None
+        self._seq, self._reserved = None, ()

@@ -3,7 +3,8 @@
 The lock says that the owner lives: the system lets go of it when the process dies, however it dies. A file has its owner's name
 only while it is locked: it is made and locked under another, then renamed; it is removed before it is unlocked. So a file that can
 be locked is dead, and whoever looks removes it, after making sure under the lock that it still is the file of that name. The seq
-is written twice: one that is read while it is written differs from itself, and then counts as 0, which keeps everything.
+is written twice: one that is read while it is written differs from itself, and then counts as 0, which keeps everything. Behind it
+stand the layers that the owner is folding, each in three numbers; of those that are read while they are written any may be missing.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sopnb.errors import ReadOnly
-from sopnb.protocols import Clock, Pin
+from sopnb.protocols import Clock, Pin, Reserved
 from sopnb.storage.files import Files, Forkable
 
 _DRAFT = ".tmp"
 _WIDTH = 20
 _LENGTH = 2 * _WIDTH
+_RESERVED = 3 * _WIDTH
+MOST_RESERVED = 8
+"""Others are told of so many folds at most that one engine makes at a time."""
 
 
 class LocalPins(Forkable):
@@ -63,10 +67,17 @@ class LocalPins(Forkable):
                 self._write(self._fd, seq)
                 self._seq = seq
 
+    def reserve(self, reserved: Sequence[Reserved]) -> None:
+        """Write down what is being folded."""
+        texts = [b"%0*d%0*d%0*d" % (_WIDTH, each.store, _WIDTH, each.lo, _WIDTH, each.hi) for each in reserved[:MOST_RESERVED]]
+        with self._mutex:
+            if self._fd is not None:
+                self._files.pwrite(self._fd, b"".join(texts).ljust(MOST_RESERVED * _RESERVED), _LENGTH)
+
     def held(self) -> Sequence[Pin]:
         """Return every living pin; the files of the dead are removed."""
-        seqs = {owner: self._read(owner) for owner in self._owners()}
-        return [Pin(owner, seq) for owner, seq in sorted(seqs.items()) if seq is not None and not owner.endswith(_DRAFT)]
+        pins = (self._read(owner) for owner in sorted(self._owners()))
+        return [pin for pin in pins if pin is not None and not pin.owner.endswith(_DRAFT)]
 
     def alive(self, owner: str) -> bool:
         """Say whether this owner's file is there and locked."""
@@ -106,8 +117,8 @@ class LocalPins(Forkable):
     def _write(self, fd: int, seq: int) -> None:
         self._files.pwrite(fd, b"%0*d" % (_WIDTH, seq) * 2, 0)
 
-    def _read(self, owner: str) -> int | None:
-        """Return the seq of a living pin; None if it is dead."""
+    def _read(self, owner: str) -> Pin | None:
+        """Return a living pin; None if it is dead."""
         path = self._folder / owner
         try:
             fd = self._files.open_read(path)
@@ -115,9 +126,9 @@ class LocalPins(Forkable):
             return None
         try:
             if not self._files.flock(fd):
-                text = self._files.pread(fd, _LENGTH, 0)
-                first, second = text[:_WIDTH], text[_WIDTH:]
-                return int(first) if first == second and first.isdigit() else 0
+                text = self._files.pread(fd, _LENGTH + MOST_RESERVED * _RESERVED, 0)
+                first, second = text[:_WIDTH], text[_WIDTH:_LENGTH]
+                return Pin(owner, int(first) if first == second and first.isdigit() else 0, _reserved(text[_LENGTH:]))
             try:
                 if self._writable and self._files.identity(path) == self._files.identity(fd):
                     self._files.unlink(path, missing_ok=True)
@@ -128,3 +139,13 @@ class LocalPins(Forkable):
             return None
         finally:
             self._files.close(fd)
+
+
+def _reserved(text: bytes) -> tuple[Reserved, ...]:
+    """Return what is being folded; what is no number is left out."""
+    found = []
+    for start in range(0, len(text), _RESERVED):
+        numbers = [text[start + at : start + at + _WIDTH] for at in range(0, _RESERVED, _WIDTH)]
+        if all(len(number) == _WIDTH and number.isdigit() for number in numbers):
+            found.append(Reserved(*map(int, numbers)))
+    return tuple(found)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sopnb.protocols import Pin, Pins
+from sopnb.protocols import Pin, Pins, Reserved
 
 
 class PinsSuite:
@@ -35,6 +35,21 @@ class PinsSuite:
         pins.advance(9)
         pins.advance(7)
         assert list(pins.held()) == [Pin(pins.owner, 9)]
+
+    def test_what_is_being_folded_is_said_beside_the_pin(self, pins: Pins) -> None:
+        """Said, said otherwise, no longer said; it outlives a move of the pin, not the pin."""
+        one, other = Reserved(2**47, 0, 9), Reserved(7, 3, 2**40)
+        pins.pin(5)
+        pins.reserve([one, other])
+        assert list(pins.held()) == [Pin(pins.owner, 5, (one, other))]
+        pins.advance(6)
+        pins.reserve([other])
+        assert list(pins.held()) == [Pin(pins.owner, 6, (other,))]
+        pins.reserve([])
+        assert list(pins.held()) == [Pin(pins.owner, 6)]
+        pins.reserve([one])
+        pins.close()
+        assert list(pins.held()) == []
 
     def test_a_stranger_is_not_alive(self, pins: Pins) -> None:
         """An owner that nobody has."""

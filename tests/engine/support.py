@@ -17,7 +17,7 @@ from sopnb.engine.state import State, StoreState
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.tree import Tree
 from sopnb.index import IndexSpecification, Keys
-from sopnb.protocols import Backend, Pin
+from sopnb.protocols import Backend, Pin, Reserved
 from sopnb.schema import Schema
 from sopnb.settings import DatabaseSettings, HandleSettings
 from sopnb.storage.memory import MemoryBlobs, MemoryRegistry
@@ -35,8 +35,8 @@ Model = dict[int, str]
 class SharedPins:
     """The pins of one engine among those of others; ``kill`` is what the system does when a process dies."""
 
-    def __init__(self, owner: str, table: dict[str, int]) -> None:
-        self._owner, self._table = owner, table
+    def __init__(self, owner: str, table: dict[str, int], reserved: dict[str, tuple[Reserved, ...]]) -> None:
+        self._owner, self._table, self._reserved = owner, table, reserved
 
     @property
     def owner(self) -> str:
@@ -49,13 +49,17 @@ class SharedPins:
         self._table[self._owner] = max(self._table.get(self._owner, 0), seq)
 
     def held(self) -> Sequence[Pin]:
-        return [Pin(owner, seq) for owner, seq in sorted(self._table.items())]
+        return [Pin(owner, seq, self._reserved.get(owner, ())) for owner, seq in sorted(self._table.items())]
+
+    def reserve(self, reserved: Sequence[Reserved]) -> None:
+        self._reserved[self._owner] = tuple(reserved)
 
     def alive(self, owner: str) -> bool:
         return owner in self._table
 
     def close(self) -> None:
         self._table.pop(self._owner, None)
+        self._reserved.pop(self._owner, None)
 
     kill = close
 
@@ -71,13 +75,14 @@ class Cluster:
         self.registry: Any = self.memory
         self.blobs: Any = self.store
         self.pins: dict[str, int] = {}
+        self.reserved: dict[str, tuple[Reserved, ...]] = {}
         self.engines: list[Engine] = []
         self.damaged = False
         """Set by a test that breaks the database on purpose."""
 
     def open(self, *, maintenance: str = "off", writable: bool = True, settings: Mapping[str, Any] | None = None, **handle: Any) -> Engine:
         """Open an engine of its own; ``settings`` change those of the database for it."""
-        pins = SharedPins(self.clock.new_id(8).hex(), self.pins)
+        pins = SharedPins(self.clock.new_id(8).hex(), self.pins, self.reserved)
         backend = Backend(self.registry, self.blobs, pins, self.clock, ":memory:", writable)
         used = DatabaseSettings(**{**_fields(self.settings), **(settings or {})})
         engine = Engine.open(backend, used, HandleSettings(maintenance=maintenance, **handle))

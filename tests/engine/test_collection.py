@@ -271,7 +271,7 @@ class Hooked(SharedPins):
     """Pins that let something happen just before the first pin of a seq."""
 
     def __init__(self, inner: Any, hook: Callable[[], object]) -> None:
-        super().__init__(inner._owner, inner._table)
+        super().__init__(inner._owner, inner._table, inner._reserved)
         self._hook: Callable[[], object] | None = hook
 
     def pin(self, seq: int) -> None:
@@ -294,7 +294,7 @@ def test_who_pinned_after_a_collection_begins_again(cluster: Cluster, monkeypatc
 
     from tests.engine import support
 
-    monkeypatch.setattr(support, "SharedPins", lambda owner, table: Hooked(SharedPins(owner, table), collect))
+    monkeypatch.setattr(support, "SharedPins", lambda *known: Hooked(SharedPins(*known), collect))
     reader = cluster.open()
     monkeypatch.undo()
     assert cluster.pins[reader.backend.pins.owner] >= engine.state().horizon

@@ -9,7 +9,7 @@ import pytest
 
 from sopnb.engine.engine import Engine
 from sopnb.errors import Timeout
-from tests.engine.support import Cluster, commit, contents, create, plan, store_of, upkeep
+from tests.engine.support import Cluster, commit, contents, create, plan, store_of, upkeep, whole_plan
 
 
 class Interrupted:
@@ -94,7 +94,7 @@ def test_an_explicit_fold_ends_when_others_folded_what_it_began_with(cluster: Cl
         folds += 1
         cluster.registry.first = None
         cluster.clock.sleep(1)
-        busy.upkeep.fold()
+        upkeep(busy, whole_plan(busy))  # of one that had begun before
         bulk(busy, f"c{folds}")
 
     cluster.registry.first = overtake
