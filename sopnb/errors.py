@@ -14,6 +14,7 @@
     ├── NotFound (KeyError)           look at what there is
     │   ├── KeyNotFound
     │   ├── StoreNotFound
+    │   ├── IndexNotFound
     │   └── TagNotFound
     ├── StoreExists (ValueError)      choose ``if_exists``, or another name
     ├── HistoryGone (LookupError)     read a newer state
@@ -142,6 +143,15 @@ class StoreNotFound(NotFound):
         self.store = store
         names = ", ".join(repr(n) for n in known[:10]) or "none yet"
         super().__init__(f"no store {store!r}; there are: {names}")
+
+
+class IndexNotFound(NotFound):
+    """The store has no secondary index of this name."""
+
+    def __init__(self, store: str, index: str, known: tuple[str, ...] = ()) -> None:
+        self.store, self.index = store, index
+        names = ", ".join(repr(n) for n in known[:10]) or "none yet"
+        super().__init__(f"store {store!r} has no index {index!r}; there are: {names}; make one with create_index()")
 
 
 class TagNotFound(NotFound):

@@ -102,9 +102,8 @@ class Load:
             return self._write(store, pieces, engine, misfits)
         pieces = self._pieces(engine, refuse=refuse)
         schema = self._schema(pieces)
-        if exists:
-            work.drop(self.name)
-        return self._write(work.create(self.name, schema), pieces, engine, misfits)
+        store = work.replace(self.name, schema) if exists else work.create(self.name, schema)
+        return self._write(store, pieces, engine, misfits)
 
     def _write(self, store: StoreWork, pieces: Pieces, engine: Engine, misfits: list[Any]) -> Counts:
         schema, report = store.schema, self.on_error == "report"
@@ -165,8 +164,7 @@ def _rewritten(work: Work, store: StoreWork, schema: Schema, engine: Engine) -> 
         return store
     name, stack = store.name, store.stack
     store.reads.range(b"", None)  # whoever writes to it meanwhile is in conflict
-    work.drop(name)
-    new = work.create(name, schema)
+    new = work.replace(name, schema)
     tables = (old.present(pa.Table.from_batches([part.batch]), old.physical_names) for part in stack.scan())
     size = max(engine.handle.load_bytes // PIECE, 1)
     with Progress(engine.handle, engine.clock).bar(f"widen {name}", lambda: stack.rows) as done:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
+import pyarrow as pa
 
 from sopnb.engine import collect, far
 from sopnb.engine.blob import is_whole
 from sopnb.engine.layer import Layer
 from sopnb.engine.record import DELETE
+from sopnb.engine.same import differ
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.tree import Tree
 from sopnb.errors import Corruption, HistoryGone, StorageError
@@ -63,7 +65,8 @@ def check_database(state: State, blobs: Blobs, pins: Pins, *, uuid: bytes) -> Re
 
     Of past states that are kept it only sees whether their blobs are there, and whole at the end.
     """
-    problems = [problem for store in state.stores.values() for problem in _store(store)]
+    problems = [problem for store in state.every for problem in _store(store)]
+    problems += [problem for store in state.every for problem in _projection(store, state)]
     return Report([*problems, *_blobs(state, blobs, pins, uuid)])
 
 
@@ -101,12 +104,40 @@ def _store(store: StoreState) -> Iterator[Problem]:
     try:
         for layer in store.parts:
             yield from _layer(store, layer)
+        if not store.whole:
+            return
         rows = sum(len(part) for part in store.stack.scan())
     except (Corruption, StorageError, HistoryGone) as error:
         yield Problem(store.name, "records", str(error))
         return
     if rows != store.rows:
         yield Problem(store.name, "counts", f"{rows} records are there, the counts say {store.rows}")
+
+
+def _projection(store: StoreState, state: State) -> Iterator[Problem]:
+    """Compare a projection with its source: each row of the one must be a row of the other, and there must be as many."""
+    how = store.projection
+    if how is None or not how.attached:
+        return
+    source = state.store(how.of)
+    columns = tuple(dict.fromkeys((*how.sources, *source.schema.stored_key_names)))
+    try:
+        for part in source.stack.scan(columns=columns):
+            batch = how.batch(part.batch)
+            keys = how.schema.keys(batch)
+            order = np.argsort(keys.array, kind="stable")
+            found = store.stack.find(keys.take(order))
+            there = found.there
+            if not there.all():
+                lost = source.schema.public_keys(part.batch.slice(int(order[int(np.argmin(there))]), 1))[0]
+                yield Problem(source.name, f"{how.role} {how.name!r}", f"the record {lost!r} is not in it")
+            elif differ(pa.Table.from_batches([batch.take(pa.array(order))]), pa.Table.from_batches([found.fetch(how.schema)])).any():
+                yield Problem(source.name, f"{how.role} {how.name!r}", "what it carries of a record is not what the record holds")
+    except (Corruption, StorageError, HistoryGone) as error:
+        yield Problem(store.name, "records", str(error))
+        return
+    if store.rows != source.rows:
+        yield Problem(source.name, f"{how.role} {how.name!r}", f"it has {store.rows} rows, the store {source.rows}")
 
 
 def _layer(store: StoreState, layer: Layer) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ by their roots, and the operations of its unfolded tails as the commits brought 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,19 +14,21 @@ import msgspec
 from sopnb.engine import record
 from sopnb.engine.catalogue import Catalogue
 from sopnb.engine.layer import Layer
-from sopnb.engine.state import Dropped, Live, State, StoreState, tree_data, tree_ref
+from sopnb.engine.projection import Projection
+from sopnb.engine.state import Dropped, Live, State, StoreState, names_of, tree_data, tree_ref
 from sopnb.engine.tail import Tail, TailView
 from sopnb.engine.tree import Tree, TreeReader
 from sopnb.errors import Corruption, InternalError, UnsupportedFormat
 from sopnb.schema import Schema
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Stored(msgspec.Struct, array_like=True, frozen=True):
     """The whole state. ``outcomes`` are (seq, id, time) of recent commits.
 
-    A store is ``[id, name, layout, schema, changed, layers, tail]``; a layer ``["tree", lo, hi, root]`` or ``["tail", lo, hi, tail]``; a
+    A store is ``[id, name, layout, schema, changed, layers, tail]``, a projection has ``[of, what, since, attached, ready]`` behind that,
+    and makes the format 2; a layer ``["tree", lo, hi, root]`` or ``["tail", lo, hi, tail]``; a
     tail ``[lo, hi, commits]``, a commit of it ``[seq, operations, sum of their deltas, themselves]``.
     """
 
@@ -59,9 +62,10 @@ def encode(state: State, outcomes: list[tuple[int, bytes, int]]) -> bytes:
     stores = [_store(state.store(id)) for id in sorted(state.by_id)]
     dropped: dict[str, tuple[int, int, int]] = dict(state.dropped)
     live: dict[str, tuple[int, int]] = dict(state.live)
-    stored = Stored(
-        FORMAT, state.seq, state.time, dict(state.tags), live, dropped, state.horizon, sorted(state.fenced), outcomes, stores
-    )  # fmt: skip
+    format = max(map(_format, stores), default=1)
+    fenced = sorted(state.fenced)
+    tags = dict(state.tags)
+    stored = Stored(format, state.seq, state.time, tags, live, dropped, state.horizon, fenced, outcomes, stores)
     return _encoder.encode(stored)
 
 
@@ -82,15 +86,22 @@ def decode(data: bytes, reader: TreeReader, where: str = "checkpoint") -> tuple[
         raise Corruption(where, f"it cannot be decoded ({error})") from error
     dropped = {blob: Dropped(*said) for blob, said in stored.dropped.items()}
     live = {blob: Live(*said) for blob, said in stored.live.items()}
-    names = {store.name: id for id, store in by_id.items()}
-    state = State(stored.seq, stored.time, by_id, names, stored.tags, live, dropped, stored.horizon, frozenset(stored.fenced))
+    state = State(stored.seq, stored.time, by_id, names_of(by_id), stored.tags, live, dropped, stored.horizon, frozenset(stored.fenced))
     return state, stored.outcomes
 
 
 def _store(store: StoreState) -> list[Any]:
     layers = [_layer(layer) for layer in store.layers]
     tail = _tail(store.tail, store.seq)
-    return [store.id, store.name, store.layout, store.schema.to_dict(), store.changed, layers, tail]
+    stored = [store.id, store.name, store.layout, store.schema.to_dict(), store.changed, layers, tail]
+    if store.projection is not None:
+        how = store.projection
+        stored.append([how.of, how.to_dict(), how.since, how.attached, how.ready])
+    return stored
+
+
+def _format(store: list[Any]) -> int:
+    return 1 if len(store) == 7 else 2
 
 
 def _layer(layer: Layer) -> list[Any]:
@@ -109,7 +120,7 @@ def _tail(tail: Tail, hi: int) -> list[Any]:
 
 
 def _restored(one: Any, seq: int, reader: TreeReader) -> StoreState:
-    id, name, layout, described, changed, layers, tail = one
+    id, name, layout, described, changed, layers, tail, *more = one
     schema = Schema.from_dict(described)
     restored: list[Layer] = []
     for kind, lo, hi, what in layers:
@@ -119,7 +130,10 @@ def _restored(one: Any, seq: int, reader: TreeReader) -> StoreState:
             sealed = _restored_tail(what, schema)
             restored.append(sealed.view(hi, sealed.total))
     newest = _restored_tail(tail, schema)
-    return StoreState(id, name, layout, schema, tuple(restored), newest, seq, reader, newest.total, changed)
+    projection = None
+    for of, what, since, attached, ready in more:
+        projection = replace(Projection.from_dict(of, what), since=since, attached=attached, ready=ready)
+    return StoreState(id, name, layout, schema, tuple(restored), newest, seq, reader, newest.total, changed, projection=projection)
 
 
 def _restored_tail(stored: Any, schema: Schema) -> Tail:

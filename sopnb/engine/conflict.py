@@ -8,12 +8,12 @@ but those that are not checked and only write records.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 from sopnb.engine import record
 from sopnb.engine.layer import Layer
-from sopnb.engine.record import Fold, Payload, StoreChange
+from sopnb.engine.record import Fold, Payload, ProjectionChange, StoreChange
 from sopnb.engine.state import tree_ref
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.tree import Tree
@@ -60,6 +60,8 @@ def validate(work: Work, since: Iterable[Past]) -> None:
                 raise Conflict(f"the store was changed by {change.kind!r}", store=store.name, seq=past.seq)
             if change.name in work.names_read or (checked and "" in work.names_read):
                 raise Conflict(f"the catalogue entry was changed by {change.kind!r}", store=change.name, seq=past.seq)
+        for step in past.payload.projections:
+            _against_step(work, drafts, step, past.seq)
         if work.tags:
             _against_tags(work, past)
         for fold in past.payload.folds:
@@ -75,6 +77,18 @@ def validate(work: Work, since: Iterable[Past]) -> None:
                 _against_keys(store, past.keys[store_change.store], past.seq, checked=checked)
             else:
                 _against_run(store, store_change, past.seq, checked=checked)
+
+
+def _against_step(work: Work, drafts: Mapping[int, StoreWork], step: ProjectionChange, seq: int) -> None:
+    """Who changes a store changes the projections of it that there are, those and no others."""
+    source, own = drafts.get(step.of), drafts.get(step.store)
+    if own is not None and step.kind in ("end", "replace"):
+        raise Conflict(f"it was taken out of use by {step.kind!r}", store=own.name, seq=seq)
+    if source is None:
+        return
+    changing = source.operations or any(change.store == source.id for change in work.catalogue)
+    if step.kind == "replace" or (changing and step.kind != "finish"):
+        raise Conflict(f"a projection of the store was changed by {step.kind!r}", store=source.name, seq=seq)
 
 
 def _against_tags(work: Work, past: Past) -> None:

@@ -17,6 +17,7 @@ from sopnb.engine import checkpoint, forks, record
 from sopnb.engine.blob import Tell, untold, write_values
 from sopnb.engine.branch import Extent
 from sopnb.engine.builder import Part, write_tree
+from sopnb.engine.building import Builder
 from sopnb.engine.cache import Cache
 from sopnb.engine.check import Report, check_database
 from sopnb.engine.commit import Committer
@@ -96,6 +97,7 @@ class Engine:
         self._pin_time = 0.0
         self._committer = Committer(backend, self, handle.lock_seconds)
         self.upkeep = Upkeep(self)
+        self.builder = Builder(self)
         self.maintenance = Maintenance(handle.maintenance if backend.writable else "off", self.upkeep.step)
         self._begin()
         forks.register(self)
@@ -267,6 +269,13 @@ class Engine:
                 self.backend.pins.pin(state.seq)
         return self.state()
 
+    def replayed(self, seq: int) -> State:
+        """Return the state after a commit that is not older than one that somebody holds: its blobs and the log since are there."""
+        state = self._replayed(self.state(), seq, None)
+        with self._mutex:
+            self._holds.add(state.hold)
+        return state
+
     def _replayed(self, newest: State, seq: int | None, time: int | None) -> State:
         state = State()
         for kept in self.backend.registry.checkpoints(seq):
@@ -372,6 +381,7 @@ class Engine:
     def _payload(self, work: Work) -> Payload | None:
         if work.mode == "read":
             return None
+        work.project()
         changes = []
         for store in work.drafts():
             if store.operations:
@@ -381,7 +391,8 @@ class Engine:
                     changes.append(change)
         if not (changes or work.catalogue or work.tags):
             return None
-        return Payload(author=work.author, message=work.message, catalogue=work.catalogue, changes=changes, tags=work.tags)
+        told = work.author, work.message
+        return Payload(record.FORMAT, [], *told, work.catalogue, changes, tags=work.tags, projections=work.projections)
 
     def _change(self, store: StoreWork) -> StoreChange | None:
         counts, base = store.counts, store.base

@@ -67,6 +67,8 @@ def whole(store: StoreState, live: Mapping[str, Live], *, until: int | None = No
 
     Layers of commits after ``until`` are left as they are. Without the ``tail`` a large commit meanwhile does not disturb it.
     """
+    if not store.whole:
+        return None
     parts = store.parts if tail else store.layers
     if until is not None:
         parts = tuple(layer for layer in parts if layer.lo < until)
@@ -79,11 +81,13 @@ def whole(store: StoreState, live: Mapping[str, Live], *, until: int | None = No
 
 def sealed(store: StoreState) -> Plan | None:
     """Return the plan that makes the tail a run of its own; None if it holds nothing."""
-    return Plan(store, store.parts[-1:], bottom=not store.layers) if store.tail.operations else None
+    return Plan(store, store.parts[-1:], bottom=not store.layers and store.whole) if store.tail.operations else None
 
 
 def wasteful(store: StoreState, live: Mapping[str, Live]) -> Plan | None:
     """Return the plan that writes again what is left of old blobs, if more of them is wasted than the store needs altogether."""
+    if not store.whole:
+        return None
     sizes = store.blobs
     wasted = sum(live[blob].size - size for blob, size in sizes.items() if blob in live)
     return Plan(store, store.layers, bottom=True) if wasted > sum(sizes.values()) else None
@@ -112,7 +116,7 @@ def due(store: StoreState, settings: DatabaseSettings, above: int = 0) -> Plan |
     if not parts:
         return None
     sizes = [max(layer.entries, 1) for layer in parts]
-    base = 1 if len(parts) == len(every) else 0
+    base = 1 if len(parts) == len(every) and store.whole else 0
     if base and len(parts) > 1 and sum(sizes[1:]) >= settings.base_share * sizes[0]:
         return sealed(store) if tail_due and sum(sizes) > LONG else Plan(store, parts, bottom=True)
     start, size = len(parts) - 1, sizes[-1]
@@ -122,7 +126,7 @@ def due(store: StoreState, settings: DatabaseSettings, above: int = 0) -> Plan |
         size += sizes[start]
     if len(parts) - start < 2 and not tail_due:
         return None
-    return Plan(store, parts[start:], bottom=len(parts) - start == len(every))
+    return Plan(store, parts[start:], bottom=len(parts) - start == len(every) and store.whole)
 
 
 def folded(

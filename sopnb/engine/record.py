@@ -9,6 +9,7 @@ A payload is an array of the fields of ``Payload`` in their order:
 - ``tags``: names given to a state (0 takes the name away).
 - ``collect``: from now on states before ``horizon`` may lose their blobs, and the ``fenced`` owners may commit no more.
 - ``gone``: blobs that were deleted.
+- ``projections``: stores that hold the rows of another one in another order, begun, completed, taken into use or given up.
 
 An operation is ``[op, key, delta, previous, row]``: ``previous`` is the seq of the row version that it replaces, 0 if there was
 none, and ``delta`` what it adds to the row count.
@@ -25,7 +26,7 @@ from sopnb.errors import Corruption, UnsupportedFormat
 from sopnb.schema import Schema
 
 FORMAT = 1
-_ORDER = ("catalogue", "changes", "collect", "folds", "gone", "tags")
+_ORDER = ("catalogue", "changes", "collect", "folds", "gone", "projections", "tags")
 KNOWN = frozenset(_ORDER)
 
 PUT, DELETE = 0, 1
@@ -78,6 +79,21 @@ class Collect(msgspec.Struct, array_like=True, frozen=True):
     fenced: list[str]
 
 
+class ProjectionChange(msgspec.Struct, array_like=True, frozen=True):
+    """A step in the life of the projection ``store`` of the store ``of``.
+
+    ``kind`` is "begin" (``what`` describes it; from now on whoever changes ``of`` changes it too), "attach" (``run`` holds what was there
+    before it began, None if nothing was), "finish" (it is complete and right, and may be read), "replace" (so it takes the place of
+    ``of``), or "end" (given up or dropped).
+    """
+
+    kind: str
+    store: int
+    of: int
+    what: dict[str, Any] | None = None
+    run: list[Any] | None = None
+
+
 class Payload(msgspec.Struct, array_like=True, frozen=True):
     """One commit."""
 
@@ -91,11 +107,12 @@ class Payload(msgspec.Struct, array_like=True, frozen=True):
     tags: list[tuple[str, int]] = []
     collect: Collect | None = None
     gone: list[str] = []
+    projections: list[ProjectionChange] = []
 
     @property
     def upkeep(self) -> bool:
         """Whether the commit only keeps the database in order and changes nothing that people see."""
-        return not (self.changes or self.catalogue or self.tags)
+        return not (self.changes or self.catalogue or self.tags or any(each.kind not in ("begin", "attach") for each in self.projections))
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -107,7 +124,10 @@ def encode(payload: Payload) -> bytes:
     """Return the stored form; ``kinds`` is filled in from the parts that are there."""
     p = payload
     kinds = [name for name in _ORDER if getattr(p, name)]
-    return _encoder.encode(Payload(p.format, kinds, p.author, p.message, p.catalogue, p.changes, p.folds, p.tags, p.collect, p.gone))
+    stored = Payload(
+        p.format, kinds, p.author, p.message, p.catalogue, p.changes, p.folds, p.tags, p.collect, p.gone, p.projections
+    )  # fmt: skip
+    return _encoder.encode(stored)
 
 
 def decode(data: bytes, where: str = "commit") -> Payload:

@@ -19,7 +19,8 @@ import msgspec
 from sopnb.engine.catalogue import Catalogue
 from sopnb.engine.layer import Layer
 from sopnb.engine.layers import Stack
-from sopnb.engine.record import CatalogueChange, Fold, Payload, StoreChange
+from sopnb.engine.projection import Projection
+from sopnb.engine.record import CatalogueChange, Fold, Payload, ProjectionChange, StoreChange
 from sopnb.engine.tail import Tail
 from sopnb.engine.tree import Tree, TreeReader, TreeRef
 from sopnb.errors import InternalError
@@ -87,6 +88,8 @@ class StoreState:
     changed: int = 0
     """The newest commit that changed the store's records or name."""
     hold: Hold | None = None
+    projection: Projection | None = None
+    """What it is a projection of, None for a store with a name."""
     _stack: Stack | None = field(init=False, default=None)
 
     @property
@@ -136,7 +139,24 @@ class StoreState:
         return self._as(seq, self.changed, self.total, hold)
 
     def _as(self, seq: int, changed: int, total: int, hold: Hold | None) -> StoreState:
-        return StoreState(self.id, self.name, self.layout, self.schema, self.layers, self.tail, seq, self.reader, total, changed, hold)
+        return StoreState(
+            self.id, self.name, self.layout, self.schema, self.layers, self.tail, seq, self.reader, total, changed, hold, self.projection
+        )  # fmt: skip
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that it stands for is there: of a projection that is being built, what was there before is missing beneath."""
+        return self.projection is None or self.projection.attached
+
+    def stepped(self, change: ProjectionChange, seq: int) -> StoreState:
+        """Return a projection after a step of its life, "attach", "finish" or "replace"."""
+        if self.projection is None:
+            raise InternalError("only a projection has such steps", store=self.name, step=change.kind)
+        if change.kind != "attach":
+            return replace(self, projection=replace(self.projection, ready=True), changed=seq)
+        since = self.projection.since - 1
+        base = () if change.run is None else (Tree(tree_ref(change.run), 0, since, self.schema, self.reader),)
+        return replace(self, layers=(*base, *self.layers), projection=replace(self.projection, attached=True))
 
     def folded(self, fold: Fold) -> StoreState:
         """Return the store with the layers of ``(fold.lo, fold.hi]`` replaced by the fold's one."""
@@ -191,6 +211,7 @@ class State:
     hold: Hold = field(init=False)
     """What keeps this state readable."""
     _as_of: dict[int, StoreState] = field(init=False, default_factory=dict)
+    _projections: Mapping[int, tuple[int, ...]] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.hold = Hold(self.seq)
@@ -199,6 +220,32 @@ class State:
     def stores(self) -> Mapping[str, StoreState]:
         """The stores by name, in the order of their names, each as of this state."""
         return {name: self.store(id) for name, id in sorted(self.names.items())}
+
+    @property
+    def projections(self) -> Mapping[int, tuple[int, ...]]:
+        """The ids of the projections of each store that has some, in the order in which they were begun."""
+        if self._projections is None:
+            self._projections = _projections(self.by_id)
+        return self._projections
+
+    @property
+    def every(self) -> Iterator[StoreState]:
+        """Every store, those with names in their order and each followed by its projections, as of this state."""
+        waiting = [self.names[name] for name in sorted(self.names, reverse=True)]
+        while waiting:
+            id = waiting.pop()
+            yield self.store(id)
+            waiting += reversed(self.projections.get(id, ()))
+
+    def indexes(self, id: int) -> Mapping[str, StoreState]:
+        """Return the secondary indexes of a store by name, those that are being built among them."""
+        found = [self.store(each) for each in self.projections.get(id, ())]
+        return {each.projection.name: each for each in found if each.projection is not None and each.projection.role == "index"}
+
+    def successor(self, id: int) -> StoreState | None:
+        """Return the store that is being built to take the place of this one, None if none is."""
+        found = [self.by_id[each] for each in self.projections.get(id, ())]
+        return next((each for each in found if each.projection is not None and each.projection.role == "successor"), None)
 
     def store(self, id: int) -> StoreState:
         """Return a store as of this state, which it keeps readable."""
@@ -214,7 +261,13 @@ class State:
         new: dict[int, StoreState | None] = {}
         for change in payload.catalogue:
             new[change.store] = _catalogued(new.get(change.store) or self.by_id.get(change.store), change, commit.seq, reader)
-        trees = bool(payload.catalogue or payload.folds)
+            if change.kind == "drop":
+                new |= dict.fromkeys(_under(self.projections, change.store))
+            elif change.kind == "rename":
+                new |= self._renamed(new, change)
+        for step in payload.projections:
+            self._step(new, step, commit.seq, reader)
+        trees = bool(payload.catalogue or payload.folds or payload.projections)
         for store_change in payload.changes:
             new[store_change.store] = self._newest(new, store_change.store).changed_by(store_change, commit.seq)
             trees |= store_change.run is not None
@@ -229,8 +282,40 @@ class State:
         horizon, fenced = self.horizon, self.fenced
         if payload.collect is not None:
             horizon, fenced = max(horizon, payload.collect.horizon), fenced.union(payload.collect.fenced)
-        names = {store.name: id for id, store in by_id.items()} if payload.catalogue else self.names
-        return State(commit.seq, commit.time, by_id, names, _tagged(self.tags, payload.tags), live, dropped, horizon, fenced)
+        anew = payload.catalogue or payload.projections
+        names = names_of(by_id) if anew else self.names
+        state = State(commit.seq, commit.time, by_id, names, _tagged(self.tags, payload.tags), live, dropped, horizon, fenced)
+        state._projections = None if anew else self._projections
+        return state
+
+    def _renamed(self, new: Mapping[int, StoreState | None], change: CatalogueChange) -> dict[int, StoreState]:
+        """Return the projections of a store that got another name, which they are told by."""
+        renamed = {}
+        for id in self.projections.get(change.store, ()):
+            store = self._newest(new, id)
+            if store.projection is not None:
+                name = f"{change.name}/{store.projection.name}" if store.projection.role == "index" else change.name
+                renamed[id] = replace(store, name=name)
+        return renamed
+
+    def _step(self, new: dict[int, StoreState | None], step: ProjectionChange, seq: int, reader: TreeReader) -> None:
+        """Take a step in the life of a projection."""
+        if step.kind == "begin" and step.what is not None:
+            projection = replace(Projection.from_dict(step.of, step.what), since=seq)
+            source = self._newest(new, step.of)
+            name = f"{source.name}/{projection.name}" if projection.role == "index" else source.name
+            tail = Tail(seq - 1, projection.schema)
+            new[step.store] = StoreState(
+                step.store, name, 1, projection.schema, (), tail, seq, reader, 0, seq, projection=projection
+            )  # fmt: skip
+        elif step.kind == "end":
+            new |= dict.fromkeys((step.store, *_under(self.projections, step.store)))
+        else:
+            newest = new[step.store] = self._newest(new, step.store).stepped(step, seq)
+            if step.kind == "replace":
+                gone = {step.of, *_under(self.projections, step.of)} - {step.store, *_under(self.projections, step.store)}
+                new |= dict.fromkeys(gone)
+                new[step.store] = replace(newest, name=self._newest({}, step.of).name, projection=None)
 
     def _newest(self, new: Mapping[int, StoreState | None], id: int) -> StoreState:
         return new.get(id) or self.by_id[id]
@@ -250,6 +335,26 @@ class State:
             born = live.pop(blob)
             dropped[blob] = Dropped(born.born, seq, born.size)
         return live, dropped
+
+
+def names_of(by_id: Mapping[int, StoreState]) -> dict[str, int]:
+    """Return the ids of the stores that have names."""
+    return {store.name: id for id, store in by_id.items() if store.projection is None}
+
+
+def _projections(by_id: Mapping[int, StoreState]) -> dict[int, tuple[int, ...]]:
+    found: dict[int, tuple[int, ...]] = {}
+    for id, store in sorted(by_id.items(), key=lambda item: (0 if item[1].projection is None else item[1].projection.since, item[0])):
+        if store.projection is not None:
+            found[store.projection.of] = (*found.get(store.projection.of, ()), id)
+    return found
+
+
+def _under(projections: Mapping[int, tuple[int, ...]], id: int) -> Iterator[int]:
+    """Yield the projections of a store, and theirs."""
+    for each in projections.get(id, ()):
+        yield each
+        yield from _under(projections, each)
 
 
 def _tagged(tags: Mapping[str, int], changes: list[tuple[str, int]]) -> Mapping[str, int]:

@@ -70,6 +70,8 @@ class StoreWork:
         self._stack: Stack | None = base.stack
         self._ids = 0
         self._random = b""
+        self.version = 0
+        """Grows with every write."""
 
     # -- reads ----------------------------------------------------------------------------------------------------------------
 
@@ -348,6 +350,22 @@ class StoreWork:
         self._ids += n
         return pa.Array.from_buffers(pa.binary(16), n, [None, pa.py_buffer(data.tobytes())])
 
+    # -- as a projection ------------------------------------------------------------------------------------------------------
+
+    @property
+    def single(self) -> bool:
+        """Whether there are single operations only."""
+        return not self._pieces
+
+    def draft(self, key: bytes, op: int, delta: int, row: tuple[Any, ...] | None) -> None:
+        """Write one change of which it is known what it adds to the row count."""
+        self._draft(key, op, delta, row, 0)
+
+    def lay(self, changes: Entries) -> None:
+        """Lay changes in key order, of which the same is known, over all drafts that there are."""
+        if len(changes):
+            self._add(self._piece(iter([changes])))
+
     # -- what is to be committed ----------------------------------------------------------------------------------------------
 
     @property
@@ -407,6 +425,7 @@ class StoreWork:
 
     def forget(self) -> None:
         """Forget what was written here; what was read stays noted."""
+        self.version += 1
         self._pieces, self._tail, self._stack = [], Tail(self.base.seq, self.schema, own=True), self.base.stack
         self.counts = _NONE
 
@@ -417,6 +436,7 @@ class StoreWork:
             self._previous.setdefault(key, previous)
         self._tail.put(self._draft_seq, [(op, key, delta, previous, row)])
         self._stack = None
+        self.version += 1
         if self._tail.operations >= LONGEST_TAIL:
             self._pack()
 
@@ -457,6 +477,7 @@ class StoreWork:
                 self._pack()
             self._pieces.append(piece)
             self._stack = None
+            self.version += 1
             self._bound()
 
     def _pack(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Protocol
 
 from sopnb.engine import checkpoint, collect, fold
@@ -11,11 +11,11 @@ from sopnb.engine.builder import Part
 from sopnb.engine.collect import Mark
 from sopnb.engine.conflict import Past
 from sopnb.engine.fold import Plan
-from sopnb.engine.record import Collect, Payload
+from sopnb.engine.record import Collect, Payload, ProjectionChange
 from sopnb.engine.reservations import Reservations
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.tree import TreeReader, TreeRef
-from sopnb.errors import Closed, CommitUnknown, Conflict, InvalidInput, StoreNotFound, Timeout
+from sopnb.errors import Closed, CommitUnknown, Conflict, InternalError, InvalidInput, StoreNotFound, Timeout
 from sopnb.protocols import Backend, Reserved
 from sopnb.schema import Schema
 from sopnb.settings import DatabaseSettings, HandleSettings
@@ -110,10 +110,11 @@ class Upkeep:
         engine = self._engine
         more = False
         state = engine.state()
-        for store in state.stores.values():
+        for store in state.every:
             plan = self._due(store) or fold.wasteful(store, state.live)
             if plan is not None:
                 more |= self._try_alone(plan)
+            self._abandon(store)
         if engine.backend.registry.size() > engine.settings.log_bytes:
             self._bound_tails()
             self.checkpoint()
@@ -123,7 +124,7 @@ class Upkeep:
     def _bound_tails(self) -> None:
         """Fold the longest tails while all of them together take more than a few times what one may."""
         most = TAILS * self._engine.settings.tail_bytes
-        stores = sorted(self._engine.state().stores.values(), key=lambda store: -store.tail.bytes)
+        stores = sorted(self._engine.state().every, key=lambda store: -store.tail.bytes)
         total = sum(store.tail.bytes for store in stores)
         for store in stores:
             if total <= most:
@@ -132,6 +133,28 @@ class Upkeep:
             plan = fold.sealed(store)
             if plan is not None:
                 self._try_alone(plan)
+
+    def _abandon(self, store: StoreState) -> None:
+        """Give up a projection whose builder is gone."""
+        how, pins = store.projection, self._engine.backend.pins
+        if how is not None and not how.ready and how.owner != pins.owner and not pins.alive(how.owner):
+            with suppress(Conflict):
+                self.end_projection(store)
+
+    def end_projection(self, store: StoreState) -> None:
+        """Give up or drop a projection. Raises ``Conflict`` if another took a step of its life meanwhile."""
+        how = store.projection
+        if how is None:
+            raise InternalError("a store is given up that is no projection", store=store.name)
+
+        def validate(since: Sequence[Past]) -> None:
+            for past in since:
+                if any(step.store == store.id or step.of == store.id for step in past.payload.projections):
+                    raise Conflict("it was changed by another", store=store.name, seq=past.seq)
+                if any(change.store == how.of and change.kind == "drop" for change in past.payload.catalogue):
+                    raise Conflict("the store was dropped", store=store.name, seq=past.seq)
+
+        self._engine.append(Payload(projections=[ProjectionChange("end", store.id, how.of)]), store.seq, validate)
 
     def _due(self, store: StoreState) -> Plan | None:
         """Return what the limits ask for, but for layers that somebody is folding."""
@@ -172,19 +195,25 @@ class Upkeep:
         state = self._engine.state()
         if name not in state.names:
             return 0, 0
-        with self._reservations.taken(Reserved(state.names[name], 0, state.seq), self._engine.handle.run_seconds):
-            return self._fold_until(name, state.seq)
+        id = state.names[name]
+        for child in state.projections.get(id, ()):
+            self._fold_alone(child, state.seq)
+        return self._fold_alone(id, state.seq)
 
-    def _fold_until(self, name: str, until: int) -> tuple[int, int]:
+    def _fold_alone(self, id: int, until: int) -> tuple[int, int]:
+        with self._reservations.taken(Reserved(id, 0, until), self._engine.handle.run_seconds):
+            return self._fold_until(id, until)
+
+    def _fold_until(self, id: int, until: int) -> tuple[int, int]:
         before: int | None = None
         rounds = losses = 0
         clock, limit = self._engine.backend.clock, self._engine.handle.run_seconds
         deadline = clock.monotonic() + limit
         while True:
             state = self._engine.state()
-            if name not in state.names:
+            if id not in state.by_id:
                 return before or 0, 0
-            store = state.store(state.names[name])
+            store = state.store(id)
             before = len(store.parts) if before is None else before
             plan = None
             if not rounds and store.tail.lo < until and sum(layer.entries for layer in store.layers) > fold.LONG:
@@ -201,7 +230,7 @@ class Upkeep:
             else:
                 losses += 1
                 if clock.monotonic() > deadline:
-                    raise Timeout(f"other folds of store {name!r} to let this one through", waited=limit)
+                    raise Timeout(f"other folds of store {store.name!r} to let this one through", waited=limit)
 
     def _fold(self, plan: Plan) -> None:
         engine = self._engine

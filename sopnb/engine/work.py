@@ -6,16 +6,20 @@ Invariant: nothing leaves this object before ``Engine.commit``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from sopnb.engine.blob import Tell, untold
 from sopnb.engine.builder import Part
-from sopnb.engine.record import CatalogueChange
+from sopnb.engine.mirror import check_unique, mirror
+from sopnb.engine.projection import index_of
+from sopnb.engine.record import CatalogueChange, ProjectionChange
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.tail import Tail
 from sopnb.engine.tree import TreeReader, TreeRef
-from sopnb.errors import InvalidInput, InvalidState, ReadOnly, StoreExists, StoreNotFound
+from sopnb.errors import IndexNotFound, InvalidInput, InvalidState, ReadOnly, StoreExists, StoreNotFound
+from sopnb.index import IndexSpecification
 from sopnb.protocols import Clock
 from sopnb.schema import Schema
 
@@ -63,6 +67,11 @@ class Work:
         """That of the engine when it began."""
         self._drafts: dict[int, StoreWork] = {}
         self._dropped: list[StoreWork] = []
+        self._projected: dict[int, tuple[StoreWork, int]] = {}
+        """The projections of stores that were written to, and the version of their source that they show."""
+        self.projections: list[ProjectionChange] = []
+        """Steps in the life of the projections of stores that this transaction creates."""
+        self._begun: dict[int, list[int]] = {}
         self._names: dict[str, int] | None = None
 
     @property
@@ -86,7 +95,7 @@ class Work:
         self.names_read.add(name)
         if name in self.names:
             raise StoreExists(name)
-        id = int.from_bytes(self.room.clock.new_id(6), "big")
+        id = self._new_id()
         self.catalogue.append(CatalogueChange("create", id, 1, name, schema.to_dict()))
         self._own_names()[name] = id
         empty = StoreState(id, name, 1, schema, (), Tail(self.state.seq, schema), self.state.seq, self.room.reader)
@@ -99,12 +108,57 @@ class Work:
         self.writing()
         del self._own_names()[name]
         del self._drafts[store.id]
+        for child in self._children(store):
+            self._projected.pop(child.id, None)
+            if not child.created:
+                child.forget()
+                self._dropped.append(child)
         if store.created:
             self.catalogue = [change for change in self.catalogue if change.store != store.id]
+            self.projections = [step for step in self.projections if step.of != store.id]
         else:
             store.forget()
             self._dropped.append(store)
             self.catalogue.append(CatalogueChange("drop", store.id, store.base.layout, name))
+
+    def replace(self, name: str, schema: Schema) -> StoreWork:
+        """Drop a store and create it anew, without records, with the same secondary indexes. Raises as both do.
+
+        Raises ``InvalidInput`` if the new schema has no such columns as an index needs.
+        """
+        before = [child.base.projection for child in self._children(self.store(name))]
+        self.drop(name)
+        new = self.create(name, schema)
+        for projection in before:
+            if projection is not None and projection.role == "index" and projection.ready:
+                self.add_index(new, projection.name, projection.specification)
+        return new
+
+    def add_index(self, store: StoreWork, name: str, wanted: IndexSpecification) -> StoreWork:
+        """Give a store that this transaction created a secondary index. Raises ``InvalidInput``."""
+        self.writing()
+        children = self._children(store)
+        if not store.created or any(child.base.projection and child.base.projection.name == name for child in children):
+            raise InvalidInput(f"store {store.name!r} has an index {name!r} already, or was there before this transaction")
+        projection = index_of(store.id, name, store.schema, wanted, "", store=store.name)
+        id = self._new_id()
+        steps = (
+            ProjectionChange("begin", id, store.id, projection.to_dict()),
+            *(ProjectionChange(k, id, store.id) for k in ("attach", "finish")),
+        )
+        self.projections += steps
+        ready = replace(projection, attached=True, ready=True)
+        empty = StoreState(
+            id, f"{store.name}/{name}", 1, ready.schema, (), Tail(self.state.seq, ready.schema), self.state.seq, self.room.reader,
+            projection=ready,
+        )  # fmt: skip
+        child = StoreWork(self, empty, created=True)
+        self._projected[id] = child, -1
+        self._begun.setdefault(store.id, []).append(id)
+        return child
+
+    def _new_id(self) -> int:
+        return int.from_bytes(self.room.clock.new_id(6), "big")
 
     def rename(self, old: str, new: str) -> None:
         """Rename a store. Raises ``StoreNotFound`` or ``StoreExists``."""
@@ -139,7 +193,45 @@ class Work:
 
     def drafts(self) -> list[StoreWork]:
         """Return the stores that were touched; of those dropped there are no writes, but what was read of them still counts."""
-        return [*self._drafts.values(), *self._dropped]
+        return [*self._drafts.values(), *self._dropped, *(child for child, _ in self._projected.values())]
+
+    # -- projections ----------------------------------------------------------------------------------------------------------
+
+    def project(self) -> None:
+        """Bring the projections of every store that was written to up to date. Raises ``DuplicateKey`` of a unique index."""
+        for store in list(self._drafts.values()):
+            if store.operations:
+                self._project(store, check=True)
+
+    def index(self, name: str, index: str) -> StoreWork:
+        """Return a secondary index of a store as this transaction sees it. Raises ``IndexNotFound``."""
+        source = self.store(name)
+        found = self._children(source)
+        for child in found:
+            projection = child.base.projection
+            if projection is not None and projection.role == "index" and projection.name == index and projection.ready:
+                return self._up_to_date(source, child)
+        raise IndexNotFound(name, index, tuple(c.base.projection.name for c in found if c.base.projection and c.base.projection.ready))
+
+    def _project(self, source: StoreWork, *, check: bool) -> None:
+        for child in self._children(source):
+            self._up_to_date(source, child)
+            if check:
+                check_unique(child)
+            if child.operations:
+                self._project(child, check=check)
+
+    def _children(self, source: StoreWork) -> list[StoreWork]:
+        """Return the projections of a store."""
+        ids = self._begun.get(source.id, ()) if source.created else self.state.projections.get(source.id, ())
+        return [self._projected[id][0] if id in self._projected else StoreWork(self, self.state.store(id)) for id in ids]
+
+    def _up_to_date(self, source: StoreWork, child: StoreWork) -> StoreWork:
+        _, shown = self._projected.get(child.id, (child, 0))
+        if shown != source.version:
+            mirror(source, child)
+        self._projected[child.id] = child, source.version
+        return child
 
     def rollback(self) -> None:
         """Forget everything. Harmless to repeat."""
@@ -149,7 +241,7 @@ class Work:
         """End the transaction; blobs written ahead are deleted, but for those that its commit names."""
         self.done = True
         self.state = State(self.state.seq, self.state.time)  # whoever keeps a finished transaction does not keep the past readable
-        self._drafts, self._dropped = {}, []
+        self._drafts, self._dropped, self._projected = {}, [], {}
         useless = self.spilled.difference(kept)
         self.spilled = set()
         if useless:

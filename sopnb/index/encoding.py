@@ -118,6 +118,13 @@ class Keys:
             return at, np.zeros(len(theirs), bool)
         return at, mine[np.minimum(at, len(mine) - 1)] == theirs
 
+    def equal(self, keys: Keys) -> Any:
+        """Say for each of these keys whether it is the one at the same place of ``keys``."""
+        mine, theirs = self.array, keys.array
+        if mine.dtype.hasobject or theirs.dtype.hasobject:
+            mine, theirs = _alike([self, keys])
+        return np.asarray(mine == theirs, bool)
+
 
 def _alike(vectors: Sequence[Keys]) -> list[Any]:
     """Return arrays of keys that compare with each other: all of Python bytes if one is."""

@@ -67,6 +67,8 @@ class Sized:
 class Shaped:
     """A store of layers of these sizes, and a tail."""
 
+    whole = True
+
     def __init__(self, sizes: list[int], tail: int, settings: DatabaseSettings) -> None:
         self.layers = tuple(Sized(lo, size) for lo, size in enumerate(sizes))
         self.tail = type("Tail", (), {"operations": tail, "bytes": 0, "lo": len(sizes)})()

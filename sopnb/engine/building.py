@@ -1,0 +1,253 @@
+"""Building a projection while writers go on: begun, filled, attached, verified, taken into use.
+
+The commit that begins it makes every later writer of the source change it too; so what is missing is what was there before, and that
+never changes. It is read from the state of that commit, put in order in sorted pieces, and laid beneath what was written since by a
+second commit. Then all of it is read and compared; from a third commit on it may be read, or takes the place of its source. Until then
+nothing that people see depends on it. If the builder dies, whoever sees it gives it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from sopnb.engine.conflict import Past
+from sopnb.engine.entries import Entries, concatenated
+from sopnb.engine.merge import loaded, merged
+from sopnb.engine.mirror import duplicate_of, repeated
+from sopnb.engine.projection import Projection
+from sopnb.engine.record import Payload, ProjectionChange
+from sopnb.engine.state import State, StoreState, tree_data
+from sopnb.engine.tree import Tree, TreeRef
+from sopnb.engine.upkeep import Host, Progress, Upkeep
+from sopnb.errors import Conflict, Corruption, DuplicateKey, InternalError, SopError, StoreNotFound
+
+Make = Callable[[StoreState, State], Projection]
+"""Describes the projection that is wanted of a store in a state, or raises."""
+MOST_PIECES = 64
+"""Sorted pieces beyond this are put together before there are more."""
+
+
+class Room(Host, Protocol):
+    """What building needs of the engine."""
+
+    upkeep: Upkeep
+
+    def replayed(self, seq: int) -> State:
+        """Return the state after a commit that is not older than one that somebody holds."""
+
+
+class Builder:
+    """Builds projections for one engine."""
+
+    def __init__(self, engine: Room) -> None:
+        self._engine = engine
+
+    @property
+    def progress(self) -> Progress:
+        """Shows how far it is."""
+        return self._engine.upkeep.progress
+
+    def build(self, source: int, make: Make, *, author: str = "", message: str = "") -> int:
+        """Build a projection of a store and take it into use; return the seq of that commit.
+
+        Raises what ``make`` does, ``StoreNotFound``, ``DuplicateKey`` if keys that are to be unique are not, ``Conflict`` if the store was
+        dropped or replaced meanwhile. After an error or an interrupt there is no trace of it.
+        """
+        id, begun = self.begin(source, make)
+        try:
+            self.fill(id, begun)
+            self.verify(id)
+            return self.step("finish", id, author=author, message=message)
+        except BaseException as error:
+            self.abandon(id, error)
+            raise
+
+    def begin(self, source: int, make: Make) -> tuple[int, State]:
+        """Make all writers of a store change a new projection too; return its id and the state from then on."""
+        engine = self._engine
+        engine.writable()
+        while True:
+            before = engine.state()
+            if source not in before.by_id:
+                raise StoreNotFound(f"#{source:x}", tuple(sorted(before.names)))
+            projection = make(before.store(source), before)
+            id = int.from_bytes(engine.backend.clock.new_id(6), "big")
+            payload = Payload(projections=[ProjectionChange("begin", id, source, projection.to_dict())])
+            try:
+                seq = engine.append(payload, before.seq, lambda since: _unchanged(since, source, None))
+            except Conflict:
+                continue
+            return id, engine.replayed(seq)  # "before" is held until here, so what came after it is there
+
+    def fill(self, id: int, begun: State) -> None:
+        """Lay what was there when a projection was begun beneath what was written since."""
+        engine = self._engine
+        store = begun.store(id)
+        projection = _projection(store)
+        source = begun.store(projection.of)
+        ref = self._base(store, source, projection)
+        try:
+            self.step("attach", id, run=ref)
+        except BaseException:
+            if ref is not None and not self._attached(id):
+                engine.discard([ref.blob])
+            raise
+
+    def verify(self, id: int) -> None:
+        """Read a projection and compare it with its source: as many rows, in order, and unique where they are to be.
+
+        Raises ``DuplicateKey``, or ``Corruption`` if it is otherwise not right.
+        """
+        state = self._engine.state()
+        if id not in state.by_id:
+            raise Conflict("it was given up by another")
+        store = state.store(id)
+        projection = _projection(store)
+        source = state.store(projection.of)
+        with self.progress(f"verify {store.name}", store.rows) as progress:
+            scanned = _Scanned(store, progress)
+            twice = repeated(iter(scanned), projection) if projection.unique and projection.role == "index" else None
+            if twice is not None:
+                raise duplicate_of(source.name, projection, twice)
+            for _ in scanned:
+                pass
+        if not scanned.rows == store.rows == source.rows:
+            if projection.role == "successor" and projection.schema.unique and scanned.rows < source.rows:
+                raise DuplicateKey(source.name, "(several)", reason="are of more than one record in the new index; choose another")
+            told = f"{scanned.rows} rows are there, {store.rows} are counted, its store has {source.rows}"
+            raise Corruption(f"projection {store.name!r}", told)
+
+    def step(self, kind: str, id: int, *, run: TreeRef | None = None, author: str = "", message: str = "") -> int:
+        """Commit a step in the life of a projection."""
+        engine = self._engine
+        state = engine.state()
+        if id not in state.by_id:
+            raise Conflict("it was given up by another")
+        store = state.store(id)
+        of = _projection(store).of
+        payload = Payload(author=author, message=message, projections=[ProjectionChange(kind, id, of, run=tree_data(run))])
+        return engine.append(payload, state.seq, lambda since: _unchanged(since, of, id))
+
+    def abandon(self, id: int, error: BaseException) -> None:
+        """Give a projection up because of an error, which the caller raises."""
+        try:
+            for _ in range(10):
+                state = self._engine.state()
+                if id not in state.by_id or _projection(state.by_id[id]).ready:
+                    return
+                try:
+                    self._engine.upkeep.end_projection(state.store(id))
+                except Conflict:
+                    continue
+        except (SopError, InternalError) as trouble:  # somebody else will, once this process is gone
+            error.add_note(f"while giving it up: {trouble}")
+
+    def _attached(self, id: int) -> bool:
+        store = self._engine.state().by_id.get(id)
+        return store is not None and store.whole
+
+    # -- the base -------------------------------------------------------------------------------------------------------------
+
+    def _base(self, store: StoreState, source: StoreState, projection: Projection) -> TreeRef | None:
+        """Write the rows of the source in the order of the projection; None if there are none."""
+        engine = self._engine
+        pieces: list[Tree] = []
+        written = 0
+        try:
+            with self.progress(f"build {store.name}", source.rows) as progress:
+                for entries in self._sorted(source, projection, progress):
+                    pieces += self._tree(projection, iter([entries]))
+                    written += len(entries)
+                    if len(pieces) == MOST_PIECES:
+                        pieces = self._together(projection, pieces)
+                whole = self._together(projection, pieces)
+        except BaseException:
+            engine.discard([piece.ref.blob for piece in pieces])
+            raise
+        if not whole:
+            return None
+        ref = whole[0].ref
+        if ref.entries != written:
+            engine.discard([ref.blob])
+            raise DuplicateKey(source.name, "(several)", reason="are of more than one record in the new index; choose another")
+        return ref
+
+    def _sorted(self, source: StoreState, projection: Projection, progress: Callable[[int], object]) -> Iterator[Entries]:
+        """Yield the rows of the projection in pieces as large as the memory for loads allows, each in order."""
+        waiting: list[Entries] = []
+        size, most = 0, self._engine.handle.load_bytes // 4
+        columns = tuple(dict.fromkeys((*projection.sources, *source.schema.stored_key_names)))
+        for part in source.stack.scan(columns=columns):
+            progress(len(part))
+            batch = projection.batch(part.batch)
+            waiting.append(Entries(batch, seq=part.seq, keys=projection.schema.keys(batch)))
+            size += 2 * batch.nbytes + 64 * batch.num_rows
+            if size > most:
+                yield _in_order(waiting, projection, source.name)
+                waiting, size = [], 0
+        if waiting:
+            yield _in_order(waiting, projection, source.name)
+
+    def _tree(self, projection: Projection, parts: Iterator[Entries]) -> list[Tree]:
+        ref = self._engine.write_tree(projection.schema, parts)
+        return [] if ref is None else [Tree(ref, 0, projection.since, projection.schema, self._engine.reader)]
+
+    def _together(self, projection: Projection, pieces: list[Tree]) -> list[Tree]:
+        if len(pieces) < 2:
+            return pieces
+        whole = self._tree(projection, map(loaded, merged(pieces, projection.schema)))
+        self._engine.discard([piece.ref.blob for piece in pieces])
+        return whole
+
+
+class _Scanned:
+    """The records of a store in order, counted as they go by; out of order is ``Corruption``."""
+
+    def __init__(self, store: StoreState, progress: Callable[[int], object]) -> None:
+        self._store, self._progress = store, progress
+        self._parts = store.stack.scan(columns=store.schema.stored_key_names)
+        self._last = b""
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[Entries]:
+        for part in self._parts:
+            keys = part.keys(self._store.schema)
+            if (keys.array[1:] <= keys.array[:-1]).any() or (self.rows and keys[0] <= self._last):
+                raise Corruption(f"projection {self._store.name!r}", f"its rows are out of order near {keys[0]!r}")
+            self._last = keys[len(keys) - 1]
+            self.rows += len(part)
+            self._progress(len(part))
+            yield part
+
+
+def _in_order(parts: Sequence[Entries], projection: Projection, store: str) -> Entries:
+    whole = concatenated(parts)
+    keys = whole.keys(projection.schema)
+    ordered = whole.take(np.argsort(keys.array, kind="stable"))
+    keys = ordered.keys(projection.schema)
+    again = keys.slice(1, len(keys)).equal(keys.slice(0, len(keys) - 1))
+    if again.any():
+        key = projection.schema.public_key(projection.schema.codec.decode(keys[int(np.argmax(again))]))
+        raise DuplicateKey(store, key, reason="is of more than one record in the new index; choose another")
+    return ordered
+
+
+def _unchanged(since: Sequence[Past], source: int, own: int | None) -> None:
+    """Raise ``Conflict`` if the source was dropped or replaced, or this projection given up; for a new one, if others were begun."""
+    for past in since:
+        for change in past.payload.catalogue:
+            if change.store == source and (own is None or change.kind == "drop"):
+                raise Conflict(f"the store was changed by {change.kind!r}", store=change.name, seq=past.seq)
+        for step in past.payload.projections:
+            gone = step.kind in ("end", "replace") and (step.store in (own, source) or (step.of == source and step.kind == "replace"))
+            if gone or (own is None and step.of == source):
+                raise Conflict(f"a projection was changed by {step.kind!r}", seq=past.seq)
+
+
+def _projection(store: StoreState) -> Projection:
+    if store.projection is None:
+        raise InternalError("a store is built that is no projection", store=store.name)
+    return store.projection

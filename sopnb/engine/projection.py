@@ -1,0 +1,149 @@
+"""What a projection is: a store without a name of its own that holds the rows of another one, some of their columns, in another order.
+
+A secondary index is a projection of the key fields; while a store gets other columns or another key, its successor is one of all columns.
+Whoever changes the source writes the changes of its projections into the same commit, computed from the old row and the new one; so a
+projection never lags, and its rows are counted and found by the code that serves every store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from sopnb.errors import InvalidInput
+from sopnb.fields import from_ipc, to_ipc
+from sopnb.index import IndexSpecification
+from sopnb.schema import Schema
+
+Role = Literal["index", "successor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where one column of a projection comes from: the source's column of that name, or, for a new one, a value (an Arrow scalar)."""
+
+    name: str
+    source: str | None
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class Projection:
+    """How a projection is made of its source, the store ``of``, and how far it is.
+
+    ``name`` is the index's. ``schema`` is that of its rows. It was begun by the engine ``owner`` with the commit ``since``; it is
+    ``attached`` when what was there before is beneath what was written since, and ``ready`` when that was found to be right.
+    """
+
+    of: int
+    name: str
+    role: Role
+    schema: Schema
+    columns: tuple[Column, ...]
+    unique: bool
+    """Whether no two rows may have the same leading ``fields``."""
+    fields: int
+    """How many of the key fields were asked for; the others are the source's key, which tells equal ones apart."""
+    owner: str
+    since: int = 0
+    attached: bool = False
+    ready: bool = False
+
+    def __post_init__(self) -> None:
+        physical = self.schema.physical.names
+        if [column.name for column in self.columns] != physical:
+            raise InvalidInput(f"a projection of the columns {physical} was described by {[column.name for column in self.columns]}")
+
+    @property
+    def specification(self) -> IndexSpecification:
+        """The index that was asked for."""
+        keyed = self.schema.stored_key_names
+        carrying = () if self.role == "successor" else tuple(column.name for column in self.columns if column.name not in keyed)
+        return IndexSpecification(self.schema.specification.fields[: self.fields], self.unique, carrying)
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The columns of the source that are needed."""
+        return tuple(dict.fromkeys(column.source for column in self.columns if column.source is not None))
+
+    def plain(self, source: Schema) -> bool:
+        """Say whether every column is one of the source as it is, so that a row is made by picking values."""
+        there, here = source.physical, self.schema.physical
+        return all(c.source is not None and there.field(c.source).type == here.field(c.name).type for c in self.columns)
+
+    def positions(self, source: Schema) -> list[int]:
+        """Return where in a row of the source the values are, for a plain one."""
+        return [source.physical.get_field_index(column.source or "") for column in self.columns]
+
+    def batch(self, batch: Any) -> Any:
+        """Return the rows of the projection for rows of the source, in the same order. Raises ``SchemaMismatch`` naming the column."""
+        arrays = []
+        for column, field in zip(self.columns, self.schema.physical, strict=True):
+            if column.source is None:
+                value = pa.scalar(None, field.type) if column.value is None else column.value
+                arrays.append(pa.repeat(value, batch.num_rows))
+                continue
+            array = batch.column(batch.schema.get_field_index(column.source))
+            if array.type != field.type or column.source != column.name:
+                array = _array(self.schema.column(column.name, array, store=self.name) if column.name in self.schema.names else array)
+            arrays.append(array)
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema.physical)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a description of plain values and bytes; how far it is is not part of it."""
+        columns = [[c.name, c.source, None if c.value is None else to_ipc(pa.array([c.value.as_py()], c.value.type))] for c in self.columns]
+        return {
+            "name": self.name,
+            "role": self.role,
+            "schema": self.schema.to_dict(),
+            "columns": columns,
+            "unique": self.unique,
+            "fields": self.fields,
+            "owner": self.owner,
+        }
+
+    @classmethod
+    def from_dict(cls, of: int, data: dict[str, Any]) -> Projection:
+        """Return the projection that ``to_dict`` described."""
+        columns = tuple(Column(name, source, None if raw is None else from_ipc(raw)[0]) for name, source, raw in data["columns"])
+        schema = Schema.from_dict(data["schema"])
+        return cls(of, data["name"], data["role"], schema, columns, data["unique"], data["fields"], data["owner"])
+
+
+def index_of(of: int, name: str, source: Schema, wanted: IndexSpecification, owner: str, *, store: str = "") -> Projection:
+    """Return the projection that is a secondary index of a store.
+
+    Its key is what was asked for and then the source's own key, so no two rows are alike; the columns it carries are beside it. Raises
+    ``InvalidInput`` naming the column and the remedy.
+    """
+    try:
+        wanted.validate(source.arrow)
+    except InvalidInput as error:
+        raise InvalidInput(f"store {store!r}, index {name!r}: {error}") from None
+    for each in wanted.names:
+        if each in source.documents:
+            raise InvalidInput(f"store {store!r}, index {name!r}: column {each!r} holds JSON documents and cannot be indexed")
+    rest = [field for field in source.specification.fields if field.name not in wanted.names]
+    specification = IndexSpecification((*wanted.fields, *rest), unique=source.unique)
+    names = list(dict.fromkeys([*specification.names, *wanted.carrying]))
+    fields = [pa.field(each, source.physical.field(each).type, nullable=source.arrow.field(each).nullable) for each in names]
+    schema = Schema(pa.schema(fields), specification)
+    columns = tuple(Column(each, each) for each in schema.physical.names)
+    return Projection(of, name, "index", schema, columns, wanted.unique, len(wanted.fields), owner)
+
+
+def in_its_order(source: Schema, index: Projection) -> Schema:
+    """Return the source's schema as if the index were its key: for keys, ranges and pages in the order of the index."""
+    key = ("in the order of", index.schema.specification)
+    found = source.memo.get(key)
+    if found is None:
+        specification = IndexSpecification(index.schema.specification.fields, unique=source.unique)
+        found = source.memo[key] = Schema(source.arrow, specification, categories=source.categories, frame=source.frame)
+    return found
+
+
+def _array(column: Any) -> Any:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
