@@ -21,10 +21,12 @@ from sopnb.access.progress import Progress
 from sopnb.access.reading import Reading, commit_of, note, unnoted, with_commits, with_keys
 from sopnb.access.record import Record
 from sopnb.access.scan import Scan, cut, turned
-from sopnb.access.ways import Access
+from sopnb.access.ways import Access, through
+from sopnb.engine.bulk import sorted_keys
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries
 from sopnb.engine.layers import Stack
+from sopnb.engine.projection import own_schema
 from sopnb.engine.storework import StoreWork
 from sopnb.errors import InvalidInput, InvalidState
 from sopnb.frames.incoming import incoming, kept
@@ -173,7 +175,8 @@ class Selection:
 
     def to_arrow(self) -> Any:
         """Return the records as a ``pyarrow.Table``."""
-        reading, columns = self._reading(), self._named
+        columns = self._named
+        reading = self._scan.covering(self._reading(), columns)
         return self._schema.present(self._scan.table(reading, self._scan.parts(reading, columns), columns), columns)
 
     def to_reader(self) -> Any:
@@ -209,7 +212,7 @@ class Selection:
 
     def _batches(self, reading: Reading, columns: Sequence[str]) -> Iterator[Any]:
         """Yield the records as Arrow batches, as people see them."""
-        for part in self._scan.parts(reading, columns):
+        for part in self._scan.parts(self._scan.covering(reading, columns), columns):
             yield from self._schema.present(self._scan.table(reading, [part], columns), columns).to_batches()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
@@ -267,10 +270,11 @@ class Selection:
         return (record for part in self._scan.parts(reading, self._with_keys) for record in self._made(reading, part, columns))
 
     def keys(self) -> Iterator[Any]:
-        """Return an iterator over the full keys, all of one state."""
+        """Return an iterator over the full keys of the store, all of one state, in the order of the selection."""
         reading = self._reading()
-        parts = self._scan.parts(reading, self._schema.stored_key_names)
-        return (key for part in parts for key in self._schema.public_keys(part.batch))
+        own = own_schema(self._schema)
+        parts = self._scan.parts(self._scan.covering(reading, own.stored_key_names), own.stored_key_names)
+        return (key for part in parts for key in own.public_keys(part.batch))
 
     def iter_batches(self, size: int = BATCH_ROWS, *, columns: Sequence[str] | None = None) -> Iterator[Any]:
         """Return an iterator over DataFrames of ``size`` rows (the last has fewer), all of one state; ``columns`` as ``select`` has them.
@@ -284,7 +288,7 @@ class Selection:
 
         def frames() -> Iterator[Any]:
             waiting: list[Entries] = []
-            for part in self._scan.parts(reading, wanted):
+            for part in self._scan.parts(self._scan.covering(reading, wanted), wanted):
                 waiting.append(part)
                 while sum(map(len, waiting)) >= size:
                     full, waiting = cut(waiting, size)
@@ -335,11 +339,13 @@ class Selection:
         (1, 184)
         """
         self._writable("update")
-        new = Assignment.of(changes, self._schema, store=self._access.name)
+        new = Assignment.of(changes, own_schema(self._schema), store=self._access.name)
 
         def change(store: StoreWork) -> Counts:
             counts = Counts()
-            for records in self._scan.tables(self._checked(store), new.columns, self._access.engine.spill_bytes, more=new.nbytes):
+            for records in self._scan.tables(
+                self._checked(through(self._access, store)), new.columns, self._access.engine.spill_bytes, more=new.nbytes
+            ):
                 counts += store.write("update", new.table(records))
             return counts
 
@@ -350,12 +356,12 @@ class Selection:
         self._writable("delete")
 
         def change(store: StoreWork) -> Counts:
-            reading = self._checked(store)
-            if self._scan.filter is None:
+            reading = self._checked(through(self._access, store))
+            if self._scan.filter is None and reading is store:
                 return store.delete_range(self._scan.keys.lo, self._scan.keys.hi)
             counts = Counts()
-            for records in self._scan.tables(reading, self._schema.stored_key_names, self._access.engine.spill_bytes):
-                counts += store.delete(self._schema.keys(records))
+            for records in self._scan.tables(reading, store.schema.stored_key_names, self._access.engine.spill_bytes):
+                counts += store.delete(sorted_keys(store, records))
             return counts
 
         return self._access.write(change, message)
@@ -366,6 +372,8 @@ class Selection:
         Raises ``InvalidInput`` if a record lies outside the range, or if the selection has a condition.
         """
         self._writable("replace")
+        if own_schema(self._schema) is not self._schema:
+            raise InvalidInput(f"store {self._access.name!r}: replace() needs a range of the store's own key; take it without by()")
         if self._scan.filter is not None:
             raise InvalidInput(f"store {self._access.name!r}: replace() needs a whole key range; take it without where()")
         rows = kept(rows)
@@ -419,7 +427,8 @@ class Selection:
     # -- what it gives --------------------------------------------------------------------------------------------------------
 
     def _framed(self, parts: Any, **how: Any) -> Any:
-        reading, columns = self._reading(), self._for_pandas
+        columns = self._for_pandas
+        reading = self._scan.covering(self._reading(), columns)
         return self._frame(self._scan.table(reading, parts(reading, columns), columns), **how)
 
     def _frame(self, table: Any, **how: Any) -> Any:
@@ -427,7 +436,7 @@ class Selection:
 
     def _made(self, reading: Reading, part: Entries, columns: Sequence[str]) -> Iterator[Record]:
         """Yield the records of a part, which has the key columns too."""
-        schema, store = self._schema, self._access.name
+        schema, store = own_schema(self._schema), self._access.name
         batch = with_commits(reading, part) if SEQ in columns else part.batch
         rows = zip(*schema.values(batch, columns), strict=True)
         keys = schema.public_keys(batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import BufferedIOBase, BufferedReader, TextIOWrapper
 from typing import Any, Literal, TypeVar, overload
@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb import display
-from sopnb.access import changes
+from sopnb.access import changes, finding, indexing
 from sopnb.access.keyrange import Closed
 from sopnb.access.reading import Reading, commit_of
 from sopnb.access.record import Record
 from sopnb.access.scan import Scan
 from sopnb.access.valuefile import ValueMode, open_value
-from sopnb.access.ways import Access
+from sopnb.access.ways import Access, ByIndex, projection_of
 from sopnb.cursor import Cursor
 from sopnb.engine.bulk import Kind, OnError
 from sopnb.engine.counts import Counts
@@ -239,6 +239,44 @@ class Store:
         """Return the records whose leading key fields are these; see ``Selection.prefix``."""
         return self._all.prefix(*values, startswith=startswith)
 
+    def by(self, index: str) -> Selection:
+        """Return all records in the order of a secondary index; ranges, prefixes and pages of it are in that order too.
+
+        Its keys are the fields of the index and then the store's own key. Raises ``IndexNotFound``.
+
+        >>> import pandas as pd, sopnb
+        >>> frame = pd.DataFrame({"tailnum": ["N1", "N2", "N3"], "seats": [182, 55, 149]})
+        >>> planes = sopnb.open(":memory:").load("planes", frame, index="tailnum")
+        >>> planes.create_index("by_seats", "-seats")
+        >>> planes.by("by_seats").head(2)["tailnum"].tolist(), planes.by("by_seats").prefix(55).to_dicts()
+        (['N1', 'N3'], [{'tailnum': 'N2', 'seats': 55}])
+        """
+        access = ByIndex(self._access, index)
+        return Selection(access, Scan(access.reading().schema, self.name), _facts=(f"by {index}",))
+
+    def find(self, **values: Any) -> Selection:
+        """Return the records whose columns have these values, by the index that narrows it most: the store's own, or a secondary one.
+
+        ``None`` asks for null. What the index does not decide becomes a condition; ``explain()`` of the result says which is which. The
+        order is that of the index. Raises ``InvalidInput`` or ``SchemaMismatch`` naming the column.
+
+        >>> import pandas as pd, sopnb
+        >>> frame = pd.DataFrame({"tailnum": ["N1", "N2", "N3"], "maker": ["BOEING", "EMBRAER", "BOEING"], "seats": [182, 55, 149]})
+        >>> planes = sopnb.open(":memory:").load("planes", frame, index="tailnum")
+        >>> planes.create_index("by_maker", "maker")
+        >>> planes.find(maker="BOEING", seats=149).to_dicts()
+        [{'tailnum': 'N3', 'maker': 'BOEING', 'seats': 149}]
+        """
+        if not values:
+            raise InvalidInput(f"store {self.name!r}: find() needs a column and its value, as in find(dest='IAH')")
+        schema = self._access.peek().schema
+        stored = schema.partial(values, store=self.name)
+        index, used = finding.chosen(schema.specification, self.indexes(), stored)
+        found = self._all if index is None else self.by(index)
+        found = found.prefix(*(values[name] for name in used)) if used else found
+        rest = {name: value for name, value in stored.items() if name not in used}
+        return found.where(finding.equal(schema, rest)) if rest else found
+
     def where(self, condition: Any) -> Selection:
         """Return the records for which a condition is true; see ``Selection.where``."""
         return self._all.where(condition)
@@ -326,6 +364,41 @@ class Store:
             return write_rows(store, kind, rows, on_error)
 
         return self._access.write(change, message)
+
+    # -- secondary indexes ----------------------------------------------------------------------------------------------------
+
+    def indexes(self) -> dict[str, IndexSpecification]:
+        """Return the secondary indexes by name."""
+        state, store = self._access.store()
+        found = {name: projection_of(each) for name, each in state.indexes(store.id).items()}
+        return {name: each.specification for name, each in sorted(found.items()) if each.ready}
+
+    def create_index(self, name: str, fields: str | Sequence[str] | IndexSpecification, *, unique: bool = False,
+                     carrying: str | Sequence[str] = (), message: str = "") -> None:  # fmt: skip
+        """Create a secondary index: of columns (a leading ``-`` for descending), or as a specification says.
+
+        Every commit from then on keeps it, so it never lags; ``unique`` refuses records that agree in all its fields (null equals null).
+        ``carrying`` names columns that are kept beside its keys, so that reading them touches no record. It is built while others write,
+        and may be read when this returns; an error or an interrupt leaves no trace. Raises ``InvalidInput`` for a name that is taken or a
+        column that cannot be a key, ``DuplicateKey`` if it is to be unique and is not, ``InvalidState`` in a transaction.
+
+        >>> import pandas as pd, sopnb
+        >>> planes = sopnb.open(":memory:").load("planes", pd.DataFrame({"tailnum": ["N1", "N2"], "seats": [182, 55]}), index="tailnum")
+        >>> planes.create_index("by_seats", ["-seats"], unique=True)
+        >>> planes.indexes()
+        {'by_seats': IndexSpecification(-seats)}
+        >>> planes.insert({"tailnum": "N9", "seats": 55})
+        Traceback (most recent call last):
+        sopnb.errors.DuplicateKey: store 'planes': key 55 is there already in the unique index 'by_seats'
+        """
+        if not isinstance(fields, IndexSpecification):
+            names = [fields] if isinstance(fields, str) else list(fields)
+            fields = IndexSpecification.of(*names, unique=unique, carrying=carrying)
+        indexing.create(self._access, name, fields, message=message)
+
+    def drop_index(self, name: str, *, message: str = "") -> None:
+        """Drop a secondary index. Raises ``IndexNotFound``."""
+        indexing.drop(self._access, name, message=message)
 
     # -- in a notebook --------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from sopnb.access.expression import SEQ
 from sopnb.access.filter import Filter
 from sopnb.access.keyrange import EVERYTHING, KeyRange
-from sopnb.access.reading import Reading, window, with_commits
+from sopnb.access.reading import Reading, covering, window, with_commits
 from sopnb.engine.entries import Entries, gathered
 from sopnb.schema import Schema
 
@@ -47,7 +47,12 @@ class Scan:
         """Return how many records pass; without a condition nothing is read for it."""
         if self.filter is None:
             return reading.count(self.keys.lo, self.keys.hi)
-        return sum(len(part) for part in self.parts(reading, self.schema.key_names[:1]))
+        names = self.schema.key_names[:1]
+        return sum(len(part) for part in self.parts(covering(reading, (*names, *self.filter.columns)), names))
+
+    def covering(self, reading: Reading, columns: Sequence[str]) -> Reading:
+        """Return what reads columns for a table, from an index alone where all are there."""
+        return covering(reading, (*columns, *(() if self.filter is None else self.filter.columns)))
 
     def ascending(self, reading: Reading, columns: Sequence[str], *, reverse: bool = False) -> Iterator[Entries]:
         """Yield what passes, each part ascending in itself, the parts themselves descending with ``reverse``."""

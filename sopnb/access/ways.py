@@ -10,14 +10,15 @@ from typing import Any, Protocol
 
 from sopnb.access.attempt import attempt
 from sopnb.access.lease import Lease
-from sopnb.access.reading import Reading
+from sopnb.access.reading import Indexed, Reading, unnoted
 from sopnb.engine.counts import Counts
 from sopnb.engine.engine import Engine
 from sopnb.engine.layers import Stack
+from sopnb.engine.projection import Projection
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.work import Work
-from sopnb.errors import Closed, ReadOnly, StoreNotFound
+from sopnb.errors import Closed, IndexNotFound, InternalError, InvalidState, ReadOnly, StoreNotFound
 
 Change = Callable[[StoreWork], Counts]
 
@@ -34,8 +35,17 @@ class Access(Protocol):
     def reading(self) -> Reading:
         """Return what is read from now on; it stays as it is, but for the writes of the transaction itself."""
 
+    def indexed(self, index: str) -> Indexed:
+        """Return the same in the order of a secondary index. Raises ``IndexNotFound``."""
+
     def peek(self) -> Stack:
         """Return what there is to see; allowed at any time and never noted."""
+
+    def store(self) -> tuple[State, StoreState]:
+        """Return the store in the committed state that is seen, or that the transaction began with."""
+
+    def alone(self) -> Engine:
+        """Return the engine for what is several commits of its own. Raises ``InvalidState`` where that cannot be."""
 
     def write(self, change: Change, message: str = "") -> Counts:
         """Make a change. Outside a transaction it is a commit of its own, and may be called again after a conflict."""
@@ -58,6 +68,19 @@ class Live:
     def reading(self) -> Reading:
         """Return the store as of the newest commit."""
         return store_of(self._lease.use(self.name).state(), self.name).stack
+
+    def indexed(self, index: str) -> Indexed:
+        """Return the store as of the newest commit, in the order of an index."""
+        return indexed_of(self._lease.use(self.name).state(), self.name, index)
+
+    def store(self) -> tuple[State, StoreState]:
+        """Return the store as of the newest commit."""
+        state = self.engine.state()
+        return state, store_of(state, self.name)
+
+    def alone(self) -> Engine:
+        """Return the engine."""
+        return self._lease.use(self.name)
 
     def peek(self) -> Stack:
         """Return the store as of the newest commit, inside a transaction too."""
@@ -88,6 +111,19 @@ class Within:
     def reading(self) -> Reading:
         """Return the store as it is here; what is read is noted."""
         return self._work.store(self.name)
+
+    def indexed(self, index: str) -> Indexed:
+        """Return the store as it is here, in the order of an index; what is read is noted."""
+        child = self._work.index(self.name, index)
+        return Indexed(child, self._work.store(self.name), projection_of(child.base))
+
+    def store(self) -> tuple[State, StoreState]:
+        """Return the store as it was when the transaction began."""
+        return self._work.state, self._work.store(self.name).base
+
+    def alone(self) -> Engine:
+        """Refuse."""
+        raise InvalidState(f"that is several commits and not for a transaction; use db[{self.name!r}] outside of it")
 
     def peek(self) -> Stack:
         """Return the store as it is here."""
@@ -121,6 +157,19 @@ class Past:
         """Return the store in that state."""
         return self.peek()
 
+    def indexed(self, index: str) -> Indexed:
+        """Return the store in that state, in the order of an index."""
+        self.peek()
+        return indexed_of(self._state(), self.name, index)
+
+    def store(self) -> tuple[State, StoreState]:
+        """Return the store in that state."""
+        return self._state(), store_of(self._state(), self.name)
+
+    def alone(self) -> Engine:
+        """Refuse."""
+        raise ReadOnly(f"store {self.name!r} is seen here as it was in the past; use db[{self.name!r}]")
+
     def peek(self) -> Stack:
         """Return the store in that state."""
         if self._lease.closed:
@@ -134,6 +183,74 @@ class Past:
     def info(self) -> dict[str, Any]:
         """Return facts about the store in that state."""
         return self.engine.store_info(store_of(self._state(), self.name))
+
+
+class ByIndex:
+    """A way to a store in the order of one of its secondary indexes."""
+
+    def __init__(self, access: Access, index: str) -> None:
+        self._access, self.index = access, index
+        self.name = access.name
+
+    @property
+    def engine(self) -> Engine:
+        """The engine behind it."""
+        return self._access.engine
+
+    def reading(self) -> Reading:
+        """Return the store in this order."""
+        return self._access.indexed(self.index)
+
+    def indexed(self, index: str) -> Indexed:
+        """Return the store in the order of another index."""
+        return self._access.indexed(index)
+
+    def store(self) -> tuple[State, StoreState]:
+        """Return the store in the committed state that is seen."""
+        return self._access.store()
+
+    def alone(self) -> Engine:
+        """Return the engine for what is several commits of its own."""
+        return self._access.alone()
+
+    def peek(self) -> Stack:
+        """Return the store in this order, never noted."""
+        state, _ = self._access.store()
+        if isinstance(self._access, Within):
+            return unnoted(self._access.indexed(self.index))
+        return indexed_of(state, self.name, self.index)  # type: ignore[return-value]
+
+    def write(self, change: Change, message: str = "") -> Counts:
+        """Make a change of the store."""
+        return self._access.write(change, message)
+
+    def info(self) -> dict[str, Any]:
+        """Return facts about the store."""
+        return self._access.info()
+
+
+def through(access: Access, store: StoreWork) -> Reading:
+    """Return a store that is being written to, in the order in which ``access`` reads it."""
+    if not isinstance(access, ByIndex):
+        return store
+    child = store.work.index(store.name, access.index)
+    return Indexed(child, store, projection_of(child.base))
+
+
+def indexed_of(state: State, name: str, index: str) -> Indexed:
+    """Return a store of a state in the order of an index. Raises ``StoreNotFound`` or ``IndexNotFound``."""
+    store = store_of(state, name)
+    found = {name: each for name, each in state.indexes(store.id).items() if projection_of(each).ready}
+    if index not in found:
+        raise IndexNotFound(name, index, tuple(sorted(found)))
+    return Indexed(found[index].stack, store.stack, projection_of(found[index]))
+
+
+def projection_of(store: StoreState) -> Projection:
+    """Return what a projection is of."""
+    if store.projection is None:
+        raise InternalError("an index is no projection", store=store.name)
+    return store.projection
 
 
 def store_of(state: State, name: str) -> StoreState:

@@ -243,7 +243,7 @@ def _first(
 
     Each is looked up by its position: between two there may be millions of deletions that no fold has taken away yet.
     """
-    bare = Stack(stack.layers, schema, None, stack)
+    bare = Stack(stack.layers, schema, None, stack) if isinstance(stack, Stack) else stack  # an index reads its records itself
     start, stop = bare.rank(lo), bare.rank(hi)
     rows: list[tuple[str | None, ...]] = []
     searched = min(max(stop - start, 0), FIRST_ROWS if passes is None else SEARCHED_ROWS)

@@ -46,7 +46,7 @@ def sampled(
     stack: Stack, schema: Schema, names: Sequence[str], *, lo: bytes = b"", hi: bytes | None = None, passes: Passes | None = None
 ) -> Sample:
     """Return a sample of a key range, or all of a small one. It reads a bounded number of leaves, and no value out of line."""
-    bare = Stack(stack.layers, schema, None, stack)
+    bare: Any = Stack(stack.layers, schema, None, stack) if isinstance(stack, Stack) else stack  # an index reads its records itself
     first = bare.rank(lo)
     of = max(bare.rank(hi) - first, 0)
     physical = [name for name in names if name != SEQ]
@@ -66,7 +66,7 @@ def sampled(
     return Sample(pa.concat_tables(tables) if tables else None, rows, of, large)
 
 
-def _parts(bare: Stack, schema: Schema, first: int, of: int, columns: Sequence[str] | None) -> Iterator[Entries]:
+def _parts(bare: Any, schema: Schema, first: int, of: int, columns: Sequence[str] | None) -> Iterator[Entries]:
     """Yield the records at some positions, the same ones however they are spread over layers.
 
     One place comes after another so that those until any of them are spread evenly. Within its share of the range a place lies here or
@@ -80,6 +80,13 @@ def _parts(bare: Stack, schema: Schema, first: int, of: int, columns: Sequence[s
         if stop - at > size:
             at = of - size if place == places - 1 else at + int(place * _SHIFT % 1 * (stop - at - size))
             stop = at + size
+        if not isinstance(bare, Stack):
+            for part in bare.slice(first + at, first + stop, columns=columns):
+                nbytes += part.nbytes
+                yield part
+            if nbytes > BYTES:
+                return
+            continue
         lo, _ = bare.near(first + at)
         skip, left = first + at - bare.rank(lo), stop - at
         for part in merged(bare.layers, schema, lo, columns=columns):

@@ -135,6 +135,12 @@ def index_of(of: int, name: str, source: Schema, wanted: IndexSpecification, own
     return Projection(of, name, "index", schema, columns, wanted.unique, len(wanted.fields), owner)
 
 
+def own_schema(schema: Schema) -> Schema:
+    """Return the schema of the store itself, for one that was put in the order of an index."""
+    found: Schema = schema.memo.get("own", schema)
+    return found
+
+
 def in_its_order(source: Schema, index: Projection) -> Schema:
     """Return the source's schema as if the index were its key: for keys, ranges and pages in the order of the index."""
     key = ("in the order of", index.schema.specification)
@@ -142,6 +148,7 @@ def in_its_order(source: Schema, index: Projection) -> Schema:
     if found is None:
         specification = IndexSpecification(index.schema.specification.fields, unique=source.unique)
         found = source.memo[key] = Schema(source.arrow, specification, categories=source.categories, frame=source.frame)
+        found.memo["own"] = source
     return found
 
 

@@ -141,7 +141,7 @@ class Upkeep:
             with suppress(Conflict):
                 self.end_projection(store)
 
-    def end_projection(self, store: StoreState) -> None:
+    def end_projection(self, store: StoreState, message: str = "") -> None:
         """Give up or drop a projection. Raises ``Conflict`` if another took a step of its life meanwhile."""
         how = store.projection
         if how is None:
@@ -154,7 +154,7 @@ class Upkeep:
                 if any(change.store == how.of and change.kind == "drop" for change in past.payload.catalogue):
                     raise Conflict("the store was dropped", store=store.name, seq=past.seq)
 
-        self._engine.append(Payload(projections=[ProjectionChange("end", store.id, how.of)]), store.seq, validate)
+        self._engine.append(Payload(message=message, projections=[ProjectionChange("end", store.id, how.of)]), store.seq, validate)
 
     def _due(self, store: StoreState) -> Plan | None:
         """Return what the limits ask for, but for layers that somebody is folding."""
