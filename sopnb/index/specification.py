@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from sopnb.errors import InvalidInput
+from sopnb.index import forms
 
 Nulls = Literal["first", "last"]
+MOST_NAMES = 30
+"""So many columns are named where one is not found."""
+_NO_KEYS = ("json", "list", "large_list", "fixed_size_list", "struct", "map")
+"""The beginnings of the words for types of which no column can be a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +67,36 @@ class IndexSpecification:
         return cls(fields, unique, (carrying,) if isinstance(carrying, str) else tuple(carrying))
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> IndexSpecification:
-        """Return the specification that ``to_json`` described."""
-        fields: Iterable[Mapping[str, Any]] = data["fields"]
-        return cls(
-            tuple(IndexField(f["name"], f["descending"], f["nulls"]) for f in fields), data["unique"], tuple(data.get("carrying", ()))
-        )
+    def of_frame(cls, frame: Any, *, unique: bool = True) -> IndexSpecification:
+        """Return the specification that the named index of a pandas frame is, or that index by itself; each level is a field, ascending.
+
+        Raises ``InvalidInput`` if it has no index, or one without names.
+
+        >>> import pandas as pd
+        >>> IndexSpecification.of_frame(pd.DataFrame({"region": ["a"], "ts": [1], "size": [9]}).set_index(["region", "ts"]))
+        IndexSpecification(region, ts)
+        """
+        index: Any = frame if hasattr(frame, "nlevels") else getattr(frame, "index", None)
+        if not hasattr(index, "nlevels"):
+            raise InvalidInput(f"{type(frame).__name__} has no index; name the key columns with IndexSpecification.of(...)")
+        for level, name in enumerate(index.names):
+            if not isinstance(name, str):
+                told = "has no name" if name is None else f"is named {name!r}, which is no text"
+                raise InvalidInput(f"level {level} of the index {told}; name it, or name the key columns with IndexSpecification.of(...)")
+        return cls(tuple(IndexField(name) for name in index.names), unique)
+
+    @classmethod
+    def from_json(cls, data: Any) -> IndexSpecification:
+        """Return the specification that plain values or JSON text describe: ``to_json``, ``to_sop``, or a list of fields or names.
+
+        Nothing is guessed: raises ``InvalidInput`` naming the part that is unknown, missing or of another type.
+
+        >>> IndexSpecification.from_json('{"index_fields": [{"field_name": "ts", "ascending_sort_order": false}]}')
+        IndexSpecification(-ts)
+        """
+        said = forms.stored(data)
+        fields = tuple(IndexField(f["name"], f["descending"], f["nulls"]) for f in said["fields"])
+        return cls(fields, said["unique"], tuple(said["carrying"]))
 
     def to_json(self) -> dict[str, Any]:
         """Return a description of plain values; it says nothing of carried columns where there are none."""
@@ -74,23 +104,33 @@ class IndexSpecification:
         carried = {"carrying": list(self.carrying)} if self.carrying else {}
         return {"fields": fields, "unique": self.unique, **carried}
 
+    def to_sop(self) -> dict[str, Any]:
+        """Return the field list that SOP has; it has no word for uniqueness, the place of nulls and carried columns.
+
+        >>> IndexSpecification.of("region", "-ts").to_sop()["index_fields"][1]
+        {'field_name': 'ts', 'ascending_sort_order': False}
+        """
+        return forms.listed((field.name, field.descending) for field in self.fields)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The key columns in order."""
         return tuple(field.name for field in self.fields)
 
-    def validate(self, schema: pa.Schema) -> None:
-        """Raise ``InvalidInput`` naming the column and the remedy if the schema has no such key."""
+    def validate(self, schema: pa.Schema | Mapping[str, Any]) -> None:
+        """Raise ``InvalidInput`` naming the column and the remedy if the schema has no such key, or not what it carries.
+
+        ``schema`` is a ``pyarrow.Schema``, or types or type words by column, as ``db.create`` takes them.
+        """
+        kinds = dict(schema) if isinstance(schema, Mapping) else {field.name: field.type for field in schema}
         for name in self.names:
-            if name not in schema.names:
-                raise InvalidInput(f"there is no column {name!r} to index; the columns are {', '.join(map(repr, schema.names))}")
-            kind = schema.field(name).type
-            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-            if not orderable(kind):
-                raise InvalidInput(f"column {name!r} of type {kind} cannot be a key; use a number, text, bytes, date or time column")
+            if name not in kinds:
+                raise InvalidInput(f"there is no column {name!r} to index; {_instead(name, kinds)}")
+            if not _keyable(kinds[name]):
+                raise InvalidInput(f"column {name!r} of type {kinds[name]} cannot be a key; use a number, text, bytes, date or time column")
         for name in self.carrying:
-            if name not in schema.names:
-                raise InvalidInput(f"there is no column {name!r} to carry; the columns are {', '.join(map(repr, schema.names))}")
+            if name not in kinds:
+                raise InvalidInput(f"there is no column {name!r} to carry; {_instead(name, kinds)}")
 
     def __repr__(self) -> str:
         carried = f", carrying=({', '.join(self.carrying)})" if self.carrying else ""
@@ -98,6 +138,23 @@ class IndexSpecification:
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.fields))
+
+
+def _keyable(kind: Any) -> bool:
+    """Say whether a column of an Arrow type, or of this type word, can be a key field."""
+    if isinstance(kind, pa.DataType):
+        return orderable(kind.value_type if pa.types.is_dictionary(kind) else kind)
+    return not str(kind).strip().startswith(_NO_KEYS)
+
+
+def _instead(name: str, columns: Iterable[str]) -> str:
+    """Return which columns may have been meant, and which there are."""
+    known = list(columns)
+    folded = {column.casefold(): column for column in reversed(known)}
+    near = [folded[each] for each in get_close_matches(name.casefold(), folded, 3, 0.7)]
+    meant = f"did you mean {' or '.join(map(repr, near))}? The columns are" if near else "the columns are"
+    more = f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
+    return f"{meant} {', '.join(map(repr, known[:MOST_NAMES]))}{more}"
 
 
 def orderable(kind: Any) -> bool:
