@@ -39,12 +39,13 @@ from sopnb.errors import (
     UnsupportedFormat,
 )
 from sopnb.history import Log
-from sopnb.index import IndexField, IndexSpecification
+from sopnb.index import IndexField, IndexSpecification, Suggestion
 from sopnb.schema import Schema
 from sopnb.selection import Selection
 from sopnb.settings import DatabaseSettings, HandleSettings
 from sopnb.snapshot import Snapshot
 from sopnb.store import Store
+from sopnb.suggestions import Suggestions, suggest
 from sopnb.transaction import Transaction
 
 __all__ = [
@@ -82,6 +83,8 @@ __all__ = [
     "Store",
     "StoreExists",
     "StoreNotFound",
+    "Suggestion",
+    "Suggestions",
     "TagNotFound",
     "Timeout",
     "Transaction",
@@ -89,6 +92,7 @@ __all__ = [
     "errors",
     "load_ipython_extension",
     "open",
+    "suggest",
 ]
 
 

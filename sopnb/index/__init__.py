@@ -4,5 +4,19 @@ from sopnb.index.direct import NotDirect, direct_writer
 from sopnb.index.encoding import KeyCodec, Keys, successor
 from sopnb.index.ordering import arrange, sort_indices
 from sopnb.index.specification import IndexField, IndexSpecification
+from sopnb.index.suggest import Findings, Suggestion, suggest
 
-__all__ = ["IndexField", "IndexSpecification", "KeyCodec", "Keys", "NotDirect", "arrange", "direct_writer", "sort_indices", "successor"]
+__all__ = [
+    "Findings",
+    "IndexField",
+    "IndexSpecification",
+    "KeyCodec",
+    "Keys",
+    "NotDirect",
+    "Suggestion",
+    "arrange",
+    "direct_writer",
+    "sort_indices",
+    "successor",
+    "suggest",
+]

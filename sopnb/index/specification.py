@@ -125,12 +125,12 @@ class IndexSpecification:
         kinds = dict(schema) if isinstance(schema, Mapping) else {field.name: field.type for field in schema}
         for name in self.names:
             if name not in kinds:
-                raise InvalidInput(f"there is no column {name!r} to index; {_instead(name, kinds)}")
+                raise InvalidInput(f"there is no column {name!r} to index; {instead(name, kinds)}")
             if not _keyable(kinds[name]):
                 raise InvalidInput(f"column {name!r} of type {kinds[name]} cannot be a key; use a number, text, bytes, date or time column")
         for name in self.carrying:
             if name not in kinds:
-                raise InvalidInput(f"there is no column {name!r} to carry; {_instead(name, kinds)}")
+                raise InvalidInput(f"there is no column {name!r} to carry; {instead(name, kinds)}")
 
     def __repr__(self) -> str:
         carried = f", carrying=({', '.join(self.carrying)})" if self.carrying else ""
@@ -147,7 +147,7 @@ def _keyable(kind: Any) -> bool:
     return not str(kind).strip().startswith(_NO_KEYS)
 
 
-def _instead(name: str, columns: Iterable[str]) -> str:
+def instead(name: str, columns: Iterable[str]) -> str:
     """Return which columns may have been meant, and which there are."""
     known = list(columns)
     folded = {column.casefold(): column for column in reversed(known)}
