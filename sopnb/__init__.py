@@ -38,7 +38,6 @@ from sopnb.errors import (
     Timeout,
     UnsupportedFormat,
 )
-from sopnb.history import Log
 from sopnb.index import IndexField, IndexSpecification, Suggestion
 from sopnb.schema import Schema
 from sopnb.selection import Selection
@@ -66,7 +65,6 @@ __all__ = [
     "InvalidInput",
     "InvalidState",
     "KeyNotFound",
-    "Log",
     "MissingPackage",
     "NestedTransaction",
     "NoSpace",

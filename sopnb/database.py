@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
 from sopnb import display
+from sopnb.access import past
 from sopnb.access.attempt import attempt
 from sopnb.access.lease import Lease
 from sopnb.access.loading import IfExists, Index, Load
@@ -16,10 +17,13 @@ from sopnb.access.ways import Live, store_of
 from sopnb.engine.bulk import OnError
 from sopnb.engine.check import Report
 from sopnb.engine.counts import Counts
+from sopnb.engine.engine import Engine
+from sopnb.engine.past import differences, visible
+from sopnb.engine.state import State
 from sopnb.engine.upkeep import Upkeep
 from sopnb.engine.work import Mode, Work
-from sopnb.errors import InvalidInput
-from sopnb.history import EPOCH, Log, commits
+from sopnb.errors import InvalidInput, StoreNotFound
+from sopnb.history import EPOCH, log_frame
 from sopnb.schema import Schema
 from sopnb.settings import DatabaseSettings, HandleSettings
 from sopnb.snapshot import Snapshot
@@ -29,6 +33,8 @@ from sopnb.store import Store
 from sopnb.transaction import Transaction
 
 T = TypeVar("T")
+Moment = int | str | datetime
+"""The number of a commit, the name of a tag, or a time with a zone."""
 
 
 def open(
@@ -255,12 +261,7 @@ class Database:
         engine = self._lease.use()
         if seq is None and time is None and tag is None:
             return Snapshot(self._lease, engine.state())
-        micros = None
-        if time is not None:
-            if not isinstance(time, datetime) or time.tzinfo is None:
-                raise InvalidInput(f"time={time!r}: give a datetime with a zone, such as datetime(2013, 1, 31, 10, tzinfo=UTC)")
-            micros = (time - EPOCH) // timedelta(microseconds=1)
-        return Snapshot(self._lease, engine.at(seq=seq, time=micros, tag=tag))
+        return Snapshot(self._lease, engine.at(seq=seq, time=None if time is None else _micros(time), tag=tag))
 
     def tag(self, name: str, seq: int | None = None, *, move: bool = False) -> None:
         """Give a name to the state after commit ``seq`` (None: the newest), which is then kept. Repeating it is harmless.
@@ -277,13 +278,83 @@ class Database:
         """Return the commits that have a name, by name."""
         return dict(sorted(self._lease.use().state().tags.items()))
 
-    def log(self, limit: int | None = None) -> Log:
-        """Return the commits that are kept, oldest first; with ``limit`` only so many of the newest."""
+    def log(self, *, store: str | None = None, since: int = 0, limit: int | None = None) -> Any:
+        """Return the commits that are kept as a DataFrame, one row each, oldest first; folds and other upkeep are not among them.
+
+        Its columns are ``seq``, ``time`` (UTC), ``author``, ``message``, ``stores`` (names, with ", " between them), ``inserted``,
+        ``updated`` and ``deleted`` (records), ``notes`` (what was created, dropped, renamed or tagged), ``txid``. Stores go by the name
+        they have now, those dropped by now by their last one. ``store`` asks for the commits that did something to stores of this name,
+        and counts that alone; ``since`` for those after that commit; ``limit`` for so many of the newest.
+
+        It reads the records of all commits after ``since`` that are kept, not what they wrote: about a second for 100,000.
+
+        >>> import sopnb
+        >>> db = sopnb.open(":memory:")
+        >>> planes = db.create("planes", schema={"tailnum": "string"}, index="tailnum", message="begin")
+        >>> planes.insert([{"tailnum": "N1"}, {"tailnum": "N3"}], message="two").inserted
+        2
+        >>> db.log()[["seq", "notes", "stores", "inserted", "message"]]
+           seq           notes  stores  inserted message
+        0    1  created planes  planes         0   begin
+        1    2                  planes         2     two
+        """
+        if since < 0 or (limit is not None and limit < 0):
+            raise InvalidInput(f"log(since={since}, limit={limit}): give numbers from 0 on")
         engine = self._lease.use()
-        names = {id: name for name, id in engine.state().names.items()}
-        infos = engine.log()
-        known = commits(infos, names)
-        return Log(known if limit is None else known[max(len(known) - limit, 0) :])
+        names = visible(engine.state())
+        return log_frame(engine.log(since), names, store=store, limit=limit)
+
+    def diff(self, a: Moment, b: Moment, store: str) -> Any:
+        """Return how the records of a store differ between two moments, as a DataFrame in the order of the key.
+
+        ``a`` and ``b`` are each the number of a commit, the name of a tag, or a time (with a zone). Of an updated record there are two
+        rows, the old one first: as they stand under each other the eye finds what changed, and every column keeps its dtype. ``_change``
+        is "insert", "update" or "delete", ``_side`` "old" or "new", ``_seq`` the commit that wrote that version of the record; a deleted
+        record has its old row, an inserted one its new row. So to go from ``a`` to ``b``, delete what is old, then write what is new;
+        ``diff(b, a, store)`` has the sides exchanged. Records that changed and changed back are not in it.
+
+        The store is followed through other names; ``store`` is the name that it has in the later state, or else had in the earlier one.
+        What was written in between is compared, not the whole store, as long as those commits are kept. Otherwise, and for a store that
+        was replaced, both are read, but for the leaves that they share.
+
+        Raises ``StoreNotFound``, ``HistoryTrimmed``, ``TagNotFound``, or ``InvalidInput`` if the key is another one now.
+
+        >>> import sopnb
+        >>> db = sopnb.open(":memory:")
+        >>> planes = db.create("planes", schema={"tailnum": "string", "seats": "int64"}, index="tailnum")
+        >>> counts = planes.insert([{"tailnum": "N1", "seats": 55}, {"tailnum": "N3", "seats": 182}])
+        >>> planes.update("N1", {"seats": 2}).seq, planes.delete("N3").seq
+        (3, 4)
+        >>> db.diff(2, 4, "planes")
+          _change _side  _seq tailnum  seats
+        0  update   old     2      N1     55
+        1  update   new     3      N1      2
+        2  delete   old     2      N3    182
+        """
+        schema, told = self._difference(a, b, store)
+        return past.frame([past.Told.nothing(schema, past.DIFFERENCE, store), *told])
+
+    def iter_diff(self, a: Moment, b: Moment, store: str, size: int = past.BATCH_ROWS) -> Iterator[Any]:
+        """Return an iterator over what ``diff`` returns, in DataFrames of about ``size`` rows: for differences larger than memory."""
+        return past.frames(self._difference(a, b, store)[1], size)
+
+    def _difference(self, a: Moment, b: Moment, store: str) -> tuple[Schema, Iterator[past.Told]]:
+        engine = self._lease.use()
+        old, new = (self._state_at(engine, moment) for moment in (a, b))
+        found = differences(engine, old, new, store)
+        if found is None:
+            raise StoreNotFound(store, tuple(sorted({*old.names, *new.names})))
+        return found[0], past.difference(*found, store)
+
+    @staticmethod
+    def _state_at(engine: Engine, moment: Moment) -> State:
+        if isinstance(moment, str):
+            return engine.at(tag=moment)
+        if isinstance(moment, datetime):
+            return engine.at(time=_micros(moment))
+        if isinstance(moment, bool) or not isinstance(moment, int):
+            raise InvalidInput(f"{moment!r} is no moment; give the number of a commit, the name of a tag, or a datetime with a zone")
+        return engine.at(seq=moment)
 
     def outcome(self, txid: str) -> str:
         """Say whether the transaction of a ``CommitUnknown`` is "committed" or "aborted", and make that final.
@@ -354,3 +425,10 @@ class Database:
 
     def _repr_html_(self) -> str:
         return display.html(self)
+
+
+def _micros(time: datetime) -> int:
+    """Return a time in microseconds since 1970 UTC."""
+    if not isinstance(time, datetime) or time.tzinfo is None:
+        raise InvalidInput(f"time={time!r}: give a datetime with a zone, such as datetime(2013, 1, 31, 10, tzinfo=UTC)")
+    return (time - EPOCH) // timedelta(microseconds=1)

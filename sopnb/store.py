@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb import display
-from sopnb.access import changes, finding, indexing
+from sopnb.access import changes, finding, indexing, past
 from sopnb.access.keyrange import Closed
 from sopnb.access.reading import Reading, commit_of
 from sopnb.access.record import Record
@@ -24,6 +24,7 @@ from sopnb.engine.bulk import Kind, OnError
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entry
 from sopnb.engine.storework import StoreWork
+from sopnb.engine.versions import versions
 from sopnb.errors import InvalidInput, KeyNotFound, SopError
 from sopnb.frames.incoming import incoming, kept
 from sopnb.frames.keys import are_many, key_columns
@@ -164,6 +165,35 @@ class Store:
         if seq and schema.flat:  # nobody can change it, so it may be handed out again
             entry.record = record
         return record
+
+    def history(self, key: Any) -> Any:
+        """Return all versions of the record with this key that are kept, as a DataFrame, oldest first.
+
+        Beside the record's columns, in the store's dtypes, ``_seq``, ``_time`` (UTC), ``_author`` and ``_message`` are those of the
+        commit that made the version, and ``_change`` is "insert", "update" or "delete"; a deletion shows the record that it deleted. The
+        record is followed through other names of the store, and through earlier stores of its name that were dropped or replaced, as far
+        as their key was the same. There are no rows if it never was there.
+
+        ``attrs["complete_since"]`` of the frame is a commit after which no version is missing: where the kept past begins (0: with the
+        database). A record that was there by then begins with that version; its ``_change`` is missing, for what was before is not known.
+
+        Only commits that wrote to the store near the key are looked at. Raises ``InvalidInput`` unless the key is full.
+
+        >>> import sopnb
+        >>> db = sopnb.open(":memory:")
+        >>> planes = db.create("planes", schema={"tailnum": "string", "seats": "int64"}, index="tailnum")
+        >>> planes.insert({"tailnum": "N1", "seats": 55}).seq, planes.update("N1", {"seats": 2}, message="oops").seq
+        (2, 3)
+        >>> planes.history("N1")[["_seq", "_message", "_change", "tailnum", "seats"]]
+           _seq _message _change tailnum  seats
+        0     2           insert      N1     55
+        1     3     oops  update      N1      2
+        """
+        state, seen = self._access.store()
+        reading = self._access.reading()
+        encoded = self._key(reading.schema, key)
+        reading.get(encoded)  # it counts as read in a transaction
+        return past.history(versions(self._access.engine, state, seen.id, encoded), self._access.name)
 
     @overload
     def open_value(self, key: Any, column: str, mode: Literal["rb"] = "rb", *, message: str = "") -> BufferedReader: ...

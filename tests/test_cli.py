@@ -127,12 +127,13 @@ def test_compact(run: Run, path: str) -> None:
 def test_log(run: Run, path: str) -> None:
     newest, *others = _json(run("log", path, "--json"))
     assert (newest["author"], newest["message"]) == ("eve", "a third")
-    assert newest["stores"] == {"notes": {"inserted": 1, "updated": 1, "deleted": 0}}
+    assert (newest["stores"], newest["inserted"], newest["updated"], newest["deleted"]) == (["notes"], 1, 1, 0)
     assert datetime.fromisoformat(newest["time"]).tzinfo is not None
     assert [commit["seq"] for commit in others] == sorted((commit["seq"] for commit in others), reverse=True)
     head, line = run("log", path, "-n", "1").stdout.splitlines()
     assert head.split()[0] == "commit"
-    assert line.endswith("a third  notes: 1 inserted, 1 updated")
+    assert line.endswith("a third  notes   1 inserted, 1 updated")
+    assert run("log", path, "-s", "others").stdout.splitlines()[1:] == []
 
 
 @pytest.mark.parametrize("command", ["info", "stores", "check", "log", "head"])

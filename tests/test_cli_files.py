@@ -63,7 +63,7 @@ def test_load_shows_the_columns_and_says_what_it_did(run: Run, base: Path, tmp_p
         (10, "AA", None),
     ]
     with sopnb.open(base, mode="r") as db:
-        assert [commit.message for commit in db.log()][-1] == "the first day"
+        assert db.log()["message"].iloc[-1] == "the first day"
 
 
 def test_load_of_a_pattern_upserts(run: Run, base: Path, tmp_path: Path) -> None:

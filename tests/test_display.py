@@ -302,26 +302,26 @@ def test_what_a_notebook_shows_depends_on_the_data_alone(tmp_path: Path) -> None
             notes = db.create("notes", schema={"author": "string", "stars": "int64"}, index="author")
             notes.insert([{"author": author, "stars": stars} for stars, author in enumerate("abcdefgh")])
             db.tag("first")
-            things: list[Any] = [db, notes, notes["b":], notes["b":].reverse(), notes.select("stars"), db.log(), db.at(tag="first")]
+            things: list[Any] = [db, notes, notes["b":], notes["b":].reverse(), notes.select("stars"), db.at(tag="first")]
             things += [notes.prefix("b"), notes.where(pc.field("stars") > 2), notes.range("b", "d", closed="both")]
             shown.append([(repr(thing), thing._repr_html_()) for thing in things])
             assert not any(str(tmp_path) in text for texts in shown[-1] for text in texts)
             assert db.check().ok
     assert shown[0] == shown[1]
     assert "7 records" in shown[0][2][0]
-    assert "1 record" in shown[0][7][0]
+    assert "1 record" in shown[0][6][0]
 
 
 def test_what_is_closed_or_dropped_is_still_shown(tmp_path: Path) -> None:
     db = sopnb.open(tmp_path / "a.sop")
     notes = db.create("notes", schema={"author": "string"}, index="author")
-    selection, past, log = notes[:], db.at(), db.log()
+    selection, past = notes[:], db.at()
     db.drop("notes")
     assert repr(notes) == "Store: cannot be shown now (StoreNotFound)"
     assert "cannot be shown" in selection._repr_html_()
     past.close()
     db.close()
-    for thing in (db, notes, selection, past, log):
+    for thing in (db, notes, selection, past):
         assert repr(thing)
         assert thing._repr_html_().startswith("<div ")
 

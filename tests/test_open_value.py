@@ -114,7 +114,7 @@ def test_what_is_written_in_any_parts_is_the_value(parts: list[bytes], within: b
         else:
             with store.open_value(1, "raw", "wb", message="a scan") as file:
                 file.writelines(parts)
-            assert db.log()[-1].message == "a scan"
+            assert db.log()["message"].iloc[-1] == "a scan"
         assert db.seq == before + 1
         assert dict(store[1]) == {"k": 1, "raw": b"".join(parts), "text": "t" * 500, "n": 7}
         with store.open_value(1, "raw") as file:

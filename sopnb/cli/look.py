@@ -120,38 +120,25 @@ def compact(path: str, keep: float | None, as_json: bool) -> None:
 @main.command()
 @database_argument
 @click.option("-n", "--commits", default=20, show_default=True, type=click.IntRange(min=1), help="How many.")
+@click.option("-s", "--store", metavar="NAME", help="Only what was done to the store of this name.")
 @as_json_option
-def log(path: str, commits: int, as_json: bool) -> None:
+def log(path: str, commits: int, store: str | None, as_json: bool) -> None:
     """List the newest commits, the newest first."""
     with sopnb.open(path, mode="r") as db:
-        newest = list(db.log())[: -commits - 1 : -1]
+        newest = db.log(store=store, limit=commits).iloc[::-1].to_dict("records")
     if as_json:
-        print_json(
-            [
-                {
-                    "seq": commit.seq,
-                    "time": commit.time,
-                    "txid": commit.txid,
-                    "author": commit.author,
-                    "message": commit.message,
-                    "stores": {
-                        name: {"inserted": did.inserted, "updated": did.updated, "deleted": did.deleted}
-                        for name, did in commit.stores.items()
-                    },
-                    "notes": list(commit.notes),
-                }
-                for commit in newest
-            ]
-        )
+        print_json([{**commit, "stores": commit["stores"].split(", ") if commit["stores"] else []} for commit in newest])
         return
     lines = [
         (
-            f"{commit.seq:,}",
-            f"{commit.time:%Y-%m-%d %H:%M:%S}",
-            display.clean(commit.author),
-            display.clean(commit.message),
-            display.clean(commit.told),
+            f"{commit['seq']:,}",
+            f"{commit['time']:%Y-%m-%d %H:%M:%S}",
+            display.clean(commit["author"]),
+            display.clean(commit["message"]),
+            commit["stores"],
+            ", ".join(f"{commit[what]:,} {what}" for what in ("inserted", "updated", "deleted") if commit[what]),
+            display.clean(commit["notes"]),
         )
         for commit in newest
     ]
-    print_table(("commit", "time (UTC)", "author", "message", "changes"), lines, right="commit")
+    print_table(("commit", "time (UTC)", "author", "message", "stores", "records", "notes"), lines, right="commit")

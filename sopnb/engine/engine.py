@@ -295,10 +295,10 @@ class Engine:
             state = state.apply(commit, record.decode(commit.payload), self.reader)
         return state
 
-    def log(self) -> list[CommitInfo]:
-        """Return the commits that are kept, oldest first; upkeep is left out."""
+    def log(self, after: int = 0) -> list[CommitInfo]:
+        """Return the commits after ``after`` that are kept, oldest first; upkeep is left out."""
         infos = []
-        for commit in self._kept():
+        for commit in self._kept(after):
             payload = record.decode(commit.payload)
             if payload.upkeep:
                 continue
@@ -308,8 +308,7 @@ class Engine:
             infos.append(CommitInfo(*told, stores, catalogue, tuple(payload.tags)))
         return infos
 
-    def _kept(self) -> Sequence[Commit]:
-        after = 0
+    def _kept(self, after: int) -> Sequence[Commit]:
         while True:
             try:
                 return self.backend.registry.read(after)

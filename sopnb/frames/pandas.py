@@ -382,3 +382,17 @@ def rejected_frame(tables: Sequence[Any], records: Sequence[tuple[Any, str]], sc
         frames.append(pd.DataFrame([{**record, "_reason": reason} for record, reason in records]))
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     return frame[[*(name for name in frame.columns if name != "_reason"), "_reason"]]
+
+
+def mixed(frames: Sequence[Any], columns: Sequence[Sequence[str]], order: Any) -> Any:
+    """Return frames of several stores as one, the rows in this order; ``columns`` are those of each, its index among them.
+
+    What a row has not is missing.
+    """
+    plain = []
+    for frame, names in zip(frames, columns, strict=True):
+        whole = frame if len(frame.columns) == len(names) else frame.reset_index()
+        whole = whole[list(names)].reset_index(drop=True)
+        whole.columns, whole.attrs = pd.Index(list(names)), {}
+        plain.append(whole)
+    return plain[0] if len(plain) == 1 else pd.concat(plain, ignore_index=True).iloc[order].reset_index(drop=True)

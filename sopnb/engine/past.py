@@ -1,0 +1,458 @@
+"""What became of a database between two commits: read from the log where it says so, else from the two states.
+
+The operations of a stretch of commits are layers like any others. Laid over each other they are the net change of the stretch, in key
+order, each key once, in bounded memory and never larger than what was written: the rest of a store is not looked at. Where the log no
+longer tells, or speaks of another store or layout, two states are read side by side, but for leaves that both of them name.
+
+Stores without a name are the engine's own: the past of those is nobody's business, and nothing here speaks of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from sopnb.engine import record
+from sopnb.engine.entries import Entries, Entry, concatenated
+from sopnb.engine.layers import Found
+from sopnb.engine.merge import Part, loaded, merged
+from sopnb.engine.record import DELETE, CatalogueChange, Payload, StoreChange
+from sopnb.engine.same import differ
+from sopnb.engine.state import State, StoreState, tree_ref
+from sopnb.engine.tail import Tail
+from sopnb.engine.tree import Tree
+from sopnb.errors import HistoryTrimmed, InvalidInput, SchemaMismatch, Trimmed
+from sopnb.fields import fits, one_array
+from sopnb.protocols import Commit
+from sopnb.schema import Schema
+
+if TYPE_CHECKING:
+    from sopnb.engine.engine import Engine
+
+TOGETHER = 16_384
+"""Records that are compared at a time, as far as they come in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Neighbouring records that differ: ``old`` as they were, ``new`` as they are, each ascending and whole, its values in place.
+
+    ``gone`` says for each of the old ones that it was deleted, ``fresh`` for each of the new ones that it was inserted; all others were
+    updated, and stand in both.
+    """
+
+    old: Entries
+    new: Entries
+    gone: Any
+    fresh: Any
+
+    @property
+    def turned(self) -> Difference:
+        """The same, seen from the other side."""
+        return Difference(self.new, self.old, self.fresh, self.gone)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One commit, and the states before and after it."""
+
+    commit: Commit
+    payload: Payload
+    before: State
+    after: State
+
+    def store(self, id: int) -> StoreState:
+        """Return a store that it left, or that it dropped."""
+        return self.after.store(id) if id in self.after.by_id else self.before.store(id)
+
+    def parts(self, change: StoreChange) -> Iterator[Entries]:
+        """Yield what it wrote of the records of one store, ascending, about ``TOGETHER`` at a time."""
+        store = self.store(change.store)
+        return blocks(merged(_alone(store, self.commit.seq - 1).changed_by(change, self.commit.seq).parts, store.schema), store)
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """A store between its creation by commit ``since`` (0: before all that is looked at) and ``until``, when another one took its name."""
+
+    id: int
+    since: int
+    until: int
+    schema: Schema
+
+
+class Stretch:
+    """The commits after state ``since`` up to state ``until``. All of it stays readable as long as this object lives."""
+
+    def __init__(self, engine: Engine, since: State, until: State) -> None:
+        """``since`` is a state that the engine handed out. Raises ``HistoryTrimmed`` if the log no longer begins there."""
+        self._engine, self.since, self.until = engine, since, until
+        horizon = engine.state().horizon
+        commits: Sequence[Commit] = ()
+        try:
+            if since.seq < until.seq:
+                if since.seq < horizon:
+                    raise Trimmed(since.seq, horizon + 1)
+                commits = engine.backend.registry.read(since.seq)
+        except Trimmed:
+            raise HistoryTrimmed(f"the commits after {since.seq} are no longer kept; the oldest are those after {horizon}") from None
+        self._commits = [commit for commit in commits if commit.seq <= until.seq]
+
+    @classmethod
+    def after(cls, engine: Engine, seq: int, until: State | None = None) -> Stretch:
+        """Return the commits after ``seq``, up to the newest. Raises ``HistoryTrimmed`` or ``InvalidInput``."""
+        since = engine.at(seq=seq)
+        return cls(engine, since, engine.state() if until is None else until)
+
+    def commits(self, *, newest_first: bool = False) -> Iterator[tuple[Commit, Payload]]:
+        """Yield the commits as they stand in the log."""
+        for commit in reversed(self._commits) if newest_first else self._commits:
+            yield commit, record.decode(commit.payload, f"commit {commit.seq}")
+
+    def steps(self) -> Iterator[Step]:
+        """Yield the commits with their states, which cost next to nothing: nothing is read for them."""
+        state = self.since
+        for commit, payload in self.commits():
+            after = state.apply(commit, payload, self._engine.reader)
+            yield Step(commit, payload, state, after)
+            state = after
+
+    def catalogue(self) -> Iterator[tuple[int, CatalogueChange]]:
+        """Yield (seq, change) of the stores that came, went or got another name."""
+        for commit, payload in self.commits():
+            for change in payload.catalogue:
+                yield commit.seq, change
+
+    def lineage(self, id: int) -> list[Ancestor]:
+        """Return a store, the one that had its name when it was created and was dropped until then, the one before that, and so on."""
+        events = list(self.catalogue())
+        line: list[Ancestor] = []
+        next_one: int | None = id
+        until = self.until.seq
+        while next_one is not None:
+            here, next_one = next_one, None
+            if here in self.since.by_id:
+                line.append(Ancestor(here, 0, until, self.since.by_id[here].schema))
+                break
+            at = next(at for at, (_, change) in enumerate(events) if change.store == here and change.schema is not None)
+            born, created = events[at]
+            line.append(Ancestor(here, born, until, Schema.from_dict(created.schema or {})))
+            known = {ancestor.id for ancestor in line}
+            for _, change in events[:at]:
+                if change.kind == "drop" and change.name == created.name and change.store not in known:
+                    next_one = change.store
+            until = born
+        return line
+
+    def net(self, id: int) -> Iterator[Difference] | None:
+        """Return what became of the records of a store that is there all the time; None if the log cannot say it."""
+        store = self.since.store(id)
+        net = _alone(store, self.since.seq)
+        for commit, payload in self.commits():
+            if any(change.store == id and change.kind != "rename" for change in payload.catalogue):
+                return None
+            for change in payload.changes:
+                if change.store == id:
+                    if change.layout != store.layout:
+                        return None
+                    net = net.changed_by(change, commit.seq)
+        return self._net(store, replace(net, seq=self.until.seq))
+
+    def _net(self, store: StoreState, net: StoreState) -> Iterator[Difference]:
+        """Yield how the records that these layers touch differ from those of the store beneath; the stretch must live as long."""
+        for entries in blocks(merged(net.parts, store.schema), store):
+            found = store.stack.find(entries.keys(store.schema))
+            yield from _told(_found(found, entries, store.schema), entries.live(), store.schema)
+
+    def last_change(self, id: int, key: bytes | None, schema: Schema, *, after: int) -> int:
+        """Return the newest commit beyond ``after`` that changed a record, or the store itself where ``key`` is None; 0 if none did."""
+        for commit, payload in self.commits(newest_first=True):
+            if commit.seq <= after:
+                return 0
+            if any(change.store == id and (key is None or change.kind != "rename") for change in payload.catalogue):
+                return commit.seq
+            for change in payload.changes if key is not None else ():
+                if change.store == id and change_of(change, commit.seq, key or b"", schema, self._engine) is not None:
+                    return commit.seq
+        return 0
+
+
+def change_of(change: StoreChange, seq: int, key: bytes, schema: Schema, engine: Engine) -> Entry | None:
+    """Return what a commit wrote of one record, None if nothing; the operations are decoded only if the key may be among them."""
+    if not change.first <= key <= change.last:
+        return None
+    if change.run is not None:
+        return Tree(tree_ref(change.run), seq - 1, seq, schema, engine.reader).get(key)
+    for op, written, delta, _, row in record.decode_operations(change.ops, schema):
+        if written == key:
+            return Entry(op, seq, delta, row)
+    return None
+
+
+# -- two states ---------------------------------------------------------------------------------------------------------------
+
+
+def differences(engine: Engine, old: State, new: State, name: str) -> tuple[Schema, Iterator[Difference]] | None:
+    """Return (the schema of the newer store, how the records of a store differ); None if neither state has a store of that name.
+
+    A store is followed under its other names. Rows of another schema come in that of the newer state. Raises ``InvalidInput`` if the key
+    is another one, ``SchemaMismatch`` if a column cannot be told in its new type.
+    """
+    if old.seq > new.seq:
+        found = differences(engine, new, old, name)
+        return None if found is None else (found[0], (difference.turned for difference in found[1]))
+    before, after = _followed(old, new, name)
+    if before is None:
+        return None if after is None else (after.schema, (difference.turned for difference in _one_sided(after)))
+    if after is None:
+        return before.schema, _one_sided(before)
+    same = before.id == after.id and before.layout == after.layout
+    if same and old.seq >= engine.state().horizon:
+        try:
+            net = Stretch(engine, old, new).net(before.id)
+        except HistoryTrimmed:  # the states are tagged, the log between them is gone
+            net = None
+        if net is not None:
+            return after.schema, net
+    return after.schema, side_by_side(before, after, name)
+
+
+def _followed(old: State, new: State, name: str) -> tuple[StoreState | None, StoreState | None]:
+    """Return a store in two states, by the name that it has in the newer one, or else had in the older one."""
+    id = new.names.get(name)
+    if id is not None:
+        earlier = id if id in old.by_id else old.names.get(name)
+        return None if earlier is None else old.store(earlier), new.store(id)
+    id = old.names.get(name)
+    if id is None:
+        return None, None
+    return old.store(id), new.store(id) if id in new.by_id else None
+
+
+def _one_sided(store: StoreState) -> Iterator[Difference]:
+    """Yield all records of a store as deleted ones."""
+    nothing = Entries(store.schema.empty(store.schema.physical.names))
+    for part in store.stack.scan():
+        yield Difference(part, nothing, np.ones(len(part), bool), np.zeros(0, bool))
+
+
+def side_by_side(before: StoreState, after: StoreState, name: str = "") -> Iterator[Difference]:
+    """Yield how two stores differ, read together from one end to the other. What one leaf holds for both of them is not read."""
+    schema = after.schema
+    fit = fitting(before.schema, schema, name or after.name)
+    old, new = (_Records(store) for store in (before, after))
+    while old.more and new.more:
+        if old.leaf is not None and old.leaf == new.leaf:
+            old.skip()
+            new.skip()
+            continue
+        bound = min(old.reach, new.reach)
+        yield from _told(fit(old.taken(bound)), new.taken(bound), schema)
+    while old.more:
+        yield from _told(fit(old.taken(old.reach)), new.none, schema)
+    while new.more:
+        yield from _told(fit(old.none), new.taken(new.reach), schema)
+
+
+class _Records:
+    """The records of a store from one end to the other, a leaf or another small part at a time, unread as long as nobody needs them."""
+
+    def __init__(self, store: StoreState) -> None:
+        self._store, self._schema = store, store.schema
+        self._parts = merged(store.stack.layers, store.schema)
+        self._entries: Entries | None = None
+        self._part: Part | None = None
+        self.none = Entries(self._schema.empty(self._schema.physical.names))
+        self.skip()
+
+    @property
+    def more(self) -> bool:
+        """Whether there are any left."""
+        while self._entries is not None and not len(self._entries):
+            self.skip()
+        return self._part is not None
+
+    def skip(self) -> None:
+        """Go on to the next part."""
+        self._part, self._entries = next(self._parts, None), None
+        if isinstance(self._part, Entries):
+            self._entries = self._live(self._part)
+
+    def _live(self, part: Part) -> Entries:
+        entries = loaded(part).live()
+        return self._store.reader.far.resolved(entries, self._schema)
+
+    @property
+    def leaf(self) -> Any:
+        """Where the leaf lies that is the next part as a whole; None if there is none."""
+        if self._entries is not None or self._part is None or isinstance(self._part, Entries) or self._part.leaf is None:
+            return None
+        tree, branch, i = self._part.leaf
+        child = tree.child(branch, i)
+        return child.extent, child.shape
+
+    @property
+    def reach(self) -> bytes:
+        """The last key of the next part, which is read for it."""
+        if self._entries is None and self._part is not None:
+            self._entries = self._live(self._part)
+        entries = self._entries or self.none
+        return entries.key(len(entries) - 1, self._schema) if len(entries) else b""
+
+    def taken(self, bound: bytes) -> Entries:
+        """Return what of the next part lies up to a key, that one too, and go on."""
+        entries = self._entries if self._entries is not None else self.none
+        at = entries.before(bound + b"\0", self._schema)
+        self._entries = entries.slice(at, len(entries))
+        return entries.slice(0, at)
+
+
+def fitting(old: Schema, new: Schema, name: str) -> Any:
+    """Return what brings whole records of one schema into another. Raises ``InvalidInput`` if they have other keys."""
+    if old is new or (old.physical == new.physical and same_key(old, new)):
+        return lambda entries: entries
+    if not same_key(old, new):
+        raise InvalidInput(
+            f"store {name!r}: the key was {_key(old)} and is {_key(new)} now, so its records cannot be paired; compare the frames of "
+            "db.at(...) instead"
+        )
+    for field in new.arrow:
+        at = old.arrow.get_field_index(field.name)
+        if at >= 0 and not fits(old.arrow.field(at), field):
+            told = f"it was {old.arrow.field(at).type} and is {field.type} now"
+            raise SchemaMismatch(f"store {name!r}, column {field.name!r}: {told}; compare the frames of db.at(...)", column=field.name)
+
+    def fit(entries: Entries) -> Entries:
+        arrays = []
+        for field in new.physical:
+            known = field.name in entries.batch.schema.names
+            arrays.append(entries.batch.column(field.name).cast(field.type) if known else pa.nulls(len(entries), field.type))
+        batch = pa.RecordBatch.from_arrays(arrays, schema=new.physical)
+        return Entries(batch, op=entries.op, seq=entries.seq, delta=entries.delta, keys=entries._keys)
+
+    return fit
+
+
+def _key(schema: Schema) -> str:
+    return f"{schema.specification} ({', '.join(str(schema.arrow.field(name).type) for name in schema.key_names)})"
+
+
+def same_key(one: Schema, other: Schema) -> bool:
+    """Say whether two schemas encode their keys alike."""
+    if one.specification != other.specification:
+        return False
+    return all(one.arrow.field(n).type == other.arrow.field(n).type and one.arrow.field(n).nullable == other.arrow.field(n).nullable
+               for n in one.key_names)  # fmt: skip
+
+
+# -- helpers ------------------------------------------------------------------------------------------------------------------
+
+
+def blocks(parts: Iterable[Part], store: StoreState) -> Iterator[Entries]:
+    """Yield changes in blocks of about ``TOGETHER``, values in place; large values are not gathered."""
+    waiting: list[Entries] = []
+    for part in parts:
+        entries = loaded(part)
+        if entries.far is not None:
+            if waiting:
+                yield concatenated(waiting)
+            waiting = []
+            yield store.reader.far.resolved(entries, store.schema)
+            continue
+        waiting.append(entries)
+        if sum(map(len, waiting)) >= TOGETHER:
+            yield concatenated(waiting)
+            waiting = []
+    if waiting:
+        yield concatenated(waiting)
+
+
+def _alone(store: StoreState, seq: int) -> StoreState:
+    """Return the store without anything in it, for changes after ``seq`` alone."""
+    return StoreState(store.id, store.name, store.layout, store.schema, (), Tail(seq, store.schema, own=True), seq, store.reader)
+
+
+def _found(found: Found, entries: Entries, schema: Schema) -> Entries:
+    """Return the records that were found under the keys of these entries."""
+    there = np.flatnonzero(found.there)
+    return Entries(found.fetch(schema), seq=found.seq[there], keys=entries.keys(schema).take(there))
+
+
+def _told(old: Entries, new: Entries, schema: Schema) -> Iterator[Difference]:
+    """Yield how these records, both ascending and of one key range, differ; nothing if they do not."""
+    if not (len(old) or len(new)):
+        return
+    at, hit = (
+        old.keys(schema).match(new.keys(schema)) if len(old) and len(new) else (np.zeros(len(new), np.int64), np.zeros(len(new), bool))
+    )
+    in_new, in_old = np.flatnonzero(hit), at[hit]
+    changed = differs(new.take(in_new), old.take(in_old), schema) if len(in_new) else np.zeros(0, bool)
+    keep_old, keep_new = np.ones(len(old), bool), np.ones(len(new), bool)
+    keep_old[in_old[~changed]] = False
+    keep_new[in_new[~changed]] = False
+    gone, fresh = np.ones(len(old), bool), ~hit
+    gone[in_old] = False
+    rows_old, rows_new = np.flatnonzero(keep_old), np.flatnonzero(keep_new)
+    if len(rows_old) or len(rows_new):
+        yield Difference(old.take(rows_old), new.take(rows_new), gone[rows_old], fresh[rows_new])
+
+
+def differs(new: Entries, old: Entries, schema: Schema) -> Any:
+    """Say for each of as many records of the same keys whether any value differs."""
+    names = [name for name in schema.physical.names if name not in schema.stored_key_names]
+    return differ(*(pa.Table.from_batches([part.batch.select(names)]) for part in (new, old))) if names else np.zeros(len(old), bool)
+
+
+def visible(state: State) -> dict[int, str]:
+    """Return the names of the stores that people see, by id."""
+    return {id: name for name, id in state.names.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Neighbouring records that one commit wrote in one store: ``kinds`` says of each "insert", "update" or "delete".
+
+    Of a deletion ``entries`` holds the record that was deleted.
+    """
+
+    step: Step
+    store: StoreState
+    entries: Entries
+    kinds: Any
+
+
+KINDS = np.array(["insert", "update", "delete"], object)
+
+
+def written(step: Step) -> Iterator[Written]:
+    """Yield all that one commit did to records, ascending within each store; the records of a store that it dropped were deleted."""
+    dropped = {change.store for change in step.payload.catalogue if change.kind == "drop"}
+    before = visible(step.before)
+    for id in sorted(dropped & before.keys(), key=lambda id: before[id]):
+        store = step.before.store(id)
+        for part in store.stack.scan():
+            yield Written(step, store, part, np.full(len(part), "delete", object))
+    after = visible(step.after)
+    for change in sorted((c for c in step.payload.changes if c.store in after), key=lambda c: after[c.store]):
+        store = step.after.store(change.store)
+        for part in step.parts(change):
+            kinds = KINDS[np.where(part.ops == DELETE, 2, np.where(part.deltas > 0, 0, 1))]
+            deleted = np.flatnonzero(part.ops == DELETE)
+            if len(deleted):
+                part = _with_deleted(part, deleted, step.before.store(change.store))
+            yield Written(step, store, part, kinds)
+
+
+def _with_deleted(part: Entries, deleted: Any, before: StoreState) -> Entries:
+    """Return changes with the records that they delete in place of blank ones."""
+    schema = before.schema
+    old = before.stack.find(part.keys(schema).take(deleted)).fetch(schema)
+    where = np.arange(len(part))
+    where[deleted] = len(part) + np.arange(len(deleted))
+    rows = pa.Table.from_batches([part.batch, old]).take(pa.array(where)).combine_chunks()
+    batch = pa.RecordBatch.from_arrays([one_array(column) for column in rows.columns], schema=schema.physical)
+    return Entries(batch, op=part.op, seq=part.seq, delta=part.delta, keys=part._keys)

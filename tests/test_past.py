@@ -1,0 +1,274 @@
+"""What the past tells: differences, versions and changes of random histories are those of a model, through folds, names and drops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import sopnb
+from sopnb import IndexSpecification
+from sopnb.errors import HistoryTrimmed, InvalidInput, SchemaMismatch, StoreNotFound, TagNotFound
+from tests.past_support import QUIET, TINY, History, applied, histories
+
+
+@given(histories, st.data())
+def test_a_difference_leads_from_one_state_to_the_other(history: Any, data: Any) -> None:
+    world = History()
+    world.play(history)
+    newest = len(world.contents) - 1
+    pairs = [(seq, seq + 1) for seq in range(newest)]
+    pairs += [tuple(sorted(data.draw(st.tuples(st.integers(0, newest), st.integers(0, newest))))) for _ in range(3)]
+    for a, b in pairs:
+        for name in world.contents[a].keys() | world.contents[b].keys():
+            old, new = world.followed(a, b, name)
+            there = world.db.diff(a, b, name)
+            assert applied(old, there) == new
+            assert list(there["k"]) == sorted(there["k"])
+            assert list(there[there["_change"] == "update"]["_side"]) == ["old", "new"] * (sum(there["_change"] == "update") // 2)
+            if a != b and name in world.contents[b]:
+                assert applied(new, _turned(there)) == old
+    assert world.db.check().ok
+
+
+def _turned(frame: Any) -> Any:
+    return frame.assign(_side=frame["_side"].map({"old": "new", "new": "old"}))
+
+
+@given(histories)
+def test_a_history_has_every_version_of_a_record(history: Any) -> None:
+    world = History()
+    world.play(history)
+    for name, kept in world.stores.items():
+        for key in {*kept.past, 0}:
+            found = world.db[name].history(key)
+            assert found.attrs["complete_since"] == 0
+            assert list(found[["_seq", "_change", "v"]].itertuples(index=False, name=None)) == _net(kept.past.get(key, []))
+            assert set(found["k"]) <= {key}
+    assert world.db.check().ok
+
+
+def _net(versions: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
+    """Return versions as they look when a store is replaced within a commit: deleted and inserted is updated."""
+    told: list[tuple[int, str, str]] = []
+    for seq, kind, value in versions:
+        if told and told[-1][:2] == (seq, "delete"):
+            told[-1] = seq, "update", value
+        else:
+            told.append((seq, kind, value))
+    return told
+
+
+# -- how a difference looks ---------------------------------------------------------------------------------------------------
+
+FLIGHTS = pd.DataFrame({"day": pd.to_datetime(["2013-01-01", "2013-01-02"], utc=True), "n": [1, 2], "late": [True, False]})
+
+
+@pytest.fixture
+def db() -> Iterator[Any]:
+    with sopnb.open(":memory:", settings=TINY, handle=QUIET) as db:
+        yield db
+        assert db.check().ok
+
+
+def test_a_difference_has_the_dtypes_and_the_index_of_the_store(db: Any) -> None:
+    flights = db.load("flights", FLIGHTS.set_index("day"))
+    flights.update(FLIGHTS["day"][1], {"n": 5, "late": True})
+    flights.delete(FLIGHTS["day"][0])
+    found = db.diff(1, 3, "flights")
+    assert found.index.name == "day"
+    assert found[["n", "late"]].dtypes.to_list() == FLIGHTS[["n", "late"]].dtypes.to_list()
+    assert found.reset_index()[["_change", "_side", "_seq", "n", "late"]].to_numpy().tolist() == [
+        ["delete", "old", 1, 1, True],
+        ["update", "old", 1, 2, False],
+        ["update", "new", 2, 5, True],
+    ]
+    nothing = db.diff(3, 3, "flights")
+    assert (len(nothing), nothing.dtypes.to_list()) == (0, found.dtypes.to_list())
+
+
+def test_moments_are_commits_tags_and_times(db: Any) -> None:
+    planes = db.load("planes", pd.DataFrame({"k": [1], "v": ["a"]}), "k")
+    db.tag("first", 1)
+    planes.upsert({"k": 1, "v": "b"})
+    time = db.log()["time"].iloc[-1].to_pydatetime()
+    assert len(db.diff("first", 3, "planes")) == len(db.diff(1, time, "planes")) == 2
+    for wrong in (True, None, 1.5, [1]):
+        with pytest.raises(InvalidInput, match="is no moment"):
+            db.diff(wrong, 1, "planes")
+    with pytest.raises(InvalidInput, match="with a zone"):
+        db.diff(1, datetime(2013, 1, 1), "planes")
+    with pytest.raises(InvalidInput, match="newest is 3"):
+        db.diff(1, 4, "planes")
+    with pytest.raises(TagNotFound):
+        db.diff("second", 1, "planes")
+    with pytest.raises(StoreNotFound, match="airlines"):
+        db.diff(1, 2, "airlines")
+
+
+def test_what_changed_and_changed_back_is_no_difference(db: Any) -> None:
+    planes = db.load("planes", pd.DataFrame({"k": [1, 2], "v": ["a", "b"]}), "k")
+    planes.update(1, {"v": "c"})
+    planes.update(1, {"v": "a"})
+    planes.insert({"k": 3, "v": "d"})
+    planes.delete(3)
+    assert len(db.diff(1, db.seq, "planes")) == 0
+    assert db.diff(1, db.seq - 1, "planes")["k"].tolist() == [3]
+
+
+def test_a_difference_of_near_commits_looks_at_what_they_wrote_alone() -> None:
+    with sopnb.open(":memory:", settings=TINY, handle=QUIET) as db:
+        planes = db.load("planes", pd.DataFrame({"k": range(4000), "v": "a"}), "k")
+        planes.update(2000, {"v": "b"})
+        planes.upsert(pd.DataFrame({"k": range(3000, 3006), "v": "c"}))
+        reader = db._lease.engine.reader
+        before = reader.leaves
+        assert len(db.diff(1, 3, "planes")) == 14
+        assert reader.leaves - before < 12
+        assert db.check().ok
+
+
+def test_two_states_without_their_log_are_compared_but_for_the_leaves_they_share(db: Any) -> None:
+    planes = db.load("planes", pd.DataFrame({"k": range(4000), "v": "a"}), "k")
+    db.tag("old")
+    planes.update(2000, {"v": "b"})
+    planes.delete([7, 8, 9])
+    db.tag("new")
+    engine = db._lease.engine
+    for _ in range(3):
+        db.compact(keep=0)
+        planes.upsert({"k": 5000, "v": f"{db.seq}"})
+    with pytest.raises(HistoryTrimmed):
+        db.diff(1, 2, "planes")
+    before = engine.reader.leaves
+    found = db.diff("old", "new", "planes")
+    assert found["k"].tolist() == [7, 8, 9, 2000, 2000]
+    assert engine.reader.leaves - before < 40
+    assert db.diff("new", "old", "planes")["_change"].tolist() == ["insert"] * 3 + ["update"] * 2
+    assert db.diff("old", db.seq, "planes")["k"].tolist() == [7, 8, 9, 2000, 2000, 5000]
+
+
+def test_large_differences_come_in_pieces(db: Any) -> None:
+    planes = db.load("planes", pd.DataFrame({"k": range(1000), "v": "a"}), "k")
+    db.load("planes", pd.DataFrame({"k": range(500, 50_000), "v": "b"}), if_exists="upsert", index="k")
+    pieces = list(db.iter_diff(1, 2, "planes", size=10_000))
+    assert len(pieces) > 2
+    pd.testing.assert_frame_equal(pd.concat(pieces, ignore_index=True), db.diff(1, 2, "planes"))
+    assert sum(map(len, pieces)) == 49_500 + 500
+    assert len(planes) == 50_000
+    with pytest.raises(InvalidInput, match="at least 1"):
+        db.iter_diff(1, 2, "planes", size=0)
+
+
+def test_records_of_equal_keys_are_told_apart_by_their_id(db: Any) -> None:
+    notes = db.create("notes", schema={"author": "string", "n": "int64"}, index=IndexSpecification.of("author", unique=False))
+    notes.insert([{"author": "ada", "n": 1}, {"author": "ada", "n": 2}])
+    keys = list(notes)
+    notes.update(keys[1], {"n": 3})
+    found = db.diff(2, 3, "notes")
+    assert found["_id"].tolist() == [keys[1][1]] * 2
+    assert found["n"].tolist() == [2, 3]
+    assert notes.history(keys[1])["n"].tolist() == [2, 3]
+
+
+def test_a_store_that_was_replaced_is_compared_in_its_new_schema(db: Any) -> None:
+    db.load("planes", pd.DataFrame({"k": [1, 2, 3], "n": pd.array([1, 2, 3], "int32"), "old": [1, 1, 1]}), "k")
+    db.load("planes", pd.DataFrame({"k": [2, 3, 4], "n": [2, 5, 6], "new": [1.5, 1.5, None]}), "k", if_exists="replace")
+    found = db.diff(1, 2, "planes")
+    assert list(found.columns) == ["_change", "_side", "_seq", "k", "n", "new"]
+    assert found[["_change", "k", "n"]].to_numpy().tolist() == [
+        ["delete", 1, 1], ["update", 2, 2], ["update", 2, 2], ["update", 3, 3], ["update", 3, 5], ["insert", 4, 6],
+    ]  # fmt: skip
+    assert db["planes"].history(3)["n"].tolist() == [3, 5]
+    db.load("planes", pd.DataFrame({"k": [2], "n": ["two"]}), "k", if_exists="replace")
+    with pytest.raises(SchemaMismatch, match="'n': it was int64 and is"):
+        db.diff(2, 3, "planes")
+    again = db["planes"].history(2)
+    assert (again.attrs["complete_since"], again["n"].tolist()) == (3, ["two"])
+    db.load("planes", pd.DataFrame({"k": ["2"], "n": ["two"]}), "k", if_exists="replace")
+    with pytest.raises(InvalidInput, match=r"was k \(int64\) and is k \((large_)?string\) now"):
+        db.diff(3, 4, "planes")
+    db.load("planes", pd.DataFrame({"k": ["2"], "n": ["two"]}), "-k", if_exists="replace")
+    with pytest.raises(InvalidInput, match="key was k"):
+        db.diff(4, 5, "planes")
+
+
+# -- how a history looks ------------------------------------------------------------------------------------------------------
+
+
+def test_a_history_says_who_did_what_and_shows_what_was_deleted(db: Any) -> None:
+    planes = db.load("planes", FLIGHTS, "day", message="day 1")
+    with db.transaction(author="ada", message="oops") as tx:
+        tx["planes"].update(FLIGHTS["day"][0], {"n": 7})
+    planes.delete(FLIGHTS["day"][0])
+    db.fold()
+    found = planes.history(FLIGHTS["day"][0])
+    assert list(found.columns) == ["_seq", "_time", "_author", "_message", "_change", "day", "n", "late"]
+    assert found[["_seq", "_author", "_message", "_change", "n"]].to_numpy().tolist() == [
+        [1, "", "day 1", "insert", 1],
+        [2, "ada", "oops", "update", 7],
+        [3, "", "", "delete", 7],
+    ]
+    assert found["_time"].tolist() == db.log()["time"].tolist()
+    assert found[["day", "n", "late"]].dtypes.to_list() == FLIGHTS.dtypes.to_list()
+    never = planes.history("2014-01-01")
+    assert (len(never), never.dtypes.to_list()) == (0, found.dtypes.to_list())
+
+
+def test_a_history_says_where_it_begins(db: Any) -> None:
+    planes = db.load("planes", pd.DataFrame({"k": range(100), "v": "a"}), "k", message="day 1")
+    planes.update(1, {"v": "b"})
+    planes.delete(2)
+    db.tag("kept")
+    for _ in range(3):
+        db.compact(keep=0)
+        planes.update(1, {"v": f"{db.seq}"})
+    horizon = db.info()["horizon"]
+    assert horizon > 3
+    found = planes.history(1)
+    assert found.attrs["complete_since"] == horizon
+    assert found["_change"].isna().tolist() == [True, False]
+    assert found["_seq"].tolist()[-1] == db.seq
+    (first,) = planes.history(5).to_dict("records")
+    assert (first["_seq"], first["v"]) == (1, "a")
+    assert pd.isna(first["_change"])
+    assert pd.isna(first["_time"])
+    assert len(planes.history(2)) == 0
+    with db.at(tag="kept") as old:
+        assert old["planes"].history(1)["v"].tolist() == ["b"]
+        assert old["planes"].history(1).attrs["complete_since"] == 3
+
+
+def test_a_history_follows_a_store_through_its_names(db: Any) -> None:
+    db.load("planes", pd.DataFrame({"k": [1], "v": ["a"]}), "k")
+    db.rename("planes", "aircraft")
+    db["aircraft"].update(1, {"v": "b"})
+    db.load("planes", pd.DataFrame({"k": [1], "v": ["other"]}), "k")
+    assert db["aircraft"].history(1)["v"].tolist() == ["a", "b"]
+    assert db["planes"].history(1)["v"].tolist() == ["other"]
+    with db.transaction() as tx:
+        tx["aircraft"].update(1, {"v": "c"})
+        assert tx["aircraft"].history(1)["v"].tolist() == ["a", "b"], "what is committed"
+        tx.rollback()
+
+
+def test_a_history_looks_only_at_commits_that_wrote_near_the_key(db: Any) -> None:
+    planes = db.load("planes", pd.DataFrame({"k": range(4000), "v": "a"}), "k")
+    for start in range(0, 4000, 100):
+        planes.upsert(pd.DataFrame({"k": range(start, start + 90), "v": "b"}))
+    reader = db._lease.engine.reader
+    before = reader.leaves
+    assert planes.history(2050)["v"].tolist() == ["a", "b"]
+    assert reader.leaves - before <= 3
+
+
+def test_a_column_with_a_reserved_name_is_refused_in_frames_of_the_past_alone(db: Any) -> None:
+    planes = db.load("planes", pd.DataFrame({"k": [1], "_time": [1]}), "k")
+    with pytest.raises(InvalidInput, match="'_time'"):
+        planes.history(1)
+    assert len(db.diff(0, 1, "planes")) == 1
