@@ -94,9 +94,9 @@ def suggest(data: Any, queries: Iterable[Any] = (), *, most: int = 5) -> Suggest
     The fields of a key go from few different values to many. A time leads where rows are events; where rows fill half of the grid of
     all combinations, as one measurement of each station in each hour, it comes last. Queries decide before that.
 
-    The work is bounded: keys of up to 4 columns, of the 24 with the most values; 4,096 combinations are tried on a sample of 32,768
-    rows, 128 on all; it is told if a limit was reached. It takes about 8 bytes of memory for each row and column. Raises
-    ``InvalidInput`` naming the column that a query has and the frame has not, or that cannot be read.
+    The work is bounded: keys of up to 4 columns, of the 24 with the most values; 4,096 combinations are tried on a sample of 16,384
+    rows, 64 on all; it is told if a limit was reached. It takes 4 bytes of memory for each row and column, and for a while some times
+    what one column takes. Raises ``InvalidInput`` naming the column that a query has and the frame has not, or that cannot be read.
 
     >>> import pandas as pd
     >>> sensors = pd.DataFrame({"at": pd.to_datetime(["2024-01-01", "2024-01-02"] * 2), "sensor": [7, 7, 8, 8], "kelvin": [290.5] * 4})

@@ -19,8 +19,10 @@ MOST_COLUMNS = 24
 """So many columns are combined, those with the most values; ..."""
 MOST_COMBINATIONS = 4096
 """... so many combinations are tried on sampled rows, ..."""
-MOST_VERIFIED = 128
+MOST_VERIFIED = 64
 """... and so many on all rows."""
+MANY_ROWS = 2
+"""A column of which each value has fewer rows than this on average seems to tell all others, by chance."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,15 @@ def derived(columns: Sequence[Profile], rows: int) -> dict[Profile, Profile]:
     """Return the columns that follow from another one, which has more values or comes first, with that one.
 
     Whatever is unique with the column is unique with the one that it follows from, so nothing is lost without it. No column is given up
-    for a poorer one, and columns that are unique or that no other follows from stay.
+    for a poorer one, or for one that is nearly unique.
     """
-    several = [column for column in columns if column.distinct < rows]
-    several = sorted(several, key=lambda c: (bool(c.poor), -c.distinct, c.place))[:MOST_COLUMNS]
+    several = sorted((column for column in columns if column.distinct < rows), key=lambda c: (bool(c.poor), -c.distinct, c.place))[
+        :MOST_COLUMNS
+    ]
     counted: dict[frozenset[Profile], int] = {}
     follows: dict[Profile, Profile] = {}
     for column, by in permutations(several, 2):
-        if column in follows or by in follows or bool(by.poor) > bool(column.poor):
+        if column in follows or by in follows or by.distinct * MANY_ROWS > rows or bool(by.poor) > bool(column.poor):
             continue
         if (by.distinct, -by.place) < (column.distinct, -column.place):
             continue

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from sopnb.index.specification import orderable
 
-SAMPLED_ROWS = 32_768
+SAMPLED_ROWS = 16_384
 """So many rows, in blocks spread over the data, refute before all rows are looked at."""
 BLOCK_ROWS = 512
 READ_VALUES = 4096
@@ -89,7 +89,10 @@ def distinct(columns: Sequence[Profile], *, sample: bool = False) -> int:
         there = np.zeros(size, bool)
         there[codes] = True
         return int(np.count_nonzero(there))
-    return int(pc.count_distinct(pa.array(codes)).as_py())
+    if size <= 1 << 32:
+        codes = codes.astype(np.uint32)
+    codes.sort()  # numpy sorts quicker than Arrow hashes
+    return int(np.count_nonzero(codes[1:] != codes[:-1])) + 1
 
 
 def sample_rows(rows: int) -> int:
