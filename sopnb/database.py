@@ -14,6 +14,7 @@ from sopnb.access.lease import Lease
 from sopnb.access.loading import IfExists, Index, Load
 from sopnb.access.progress import Progress
 from sopnb.access.ways import Live, store_of
+from sopnb.admin import Admin
 from sopnb.engine.bulk import OnError
 from sopnb.engine.check import Report
 from sopnb.engine.counts import Counts
@@ -362,6 +363,12 @@ class Database:
         Raises ``HistoryTrimmed`` if it is too old to know.
         """
         return self._lease.use().outcome(txid)
+
+    # -- the shape of stores --------------------------------------------------------------------------------------------------
+
+    def unlock(self, reason: str, *, author: str = "") -> Admin:
+        """Return what changes the columns or the key of stores, within ``with``; the commits will hold ``reason``. See ``Admin``."""
+        return Admin(self._lease, reason, author)
 
     # -- care -----------------------------------------------------------------------------------------------------------------
 

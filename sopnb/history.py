@@ -52,16 +52,20 @@ def log_frame(infos: Sequence[CommitInfo], names: Mapping[int, str], *, store: s
 def _told(info: CommitInfo, known: Mapping[int, str], chosen: set[int], *, tags: bool) -> tuple[Any, ...] | None:
     """Return a line of the log; None for a commit that did nothing to the stores chosen."""
     counts = {id: did for id, did in info.stores.items() if id in chosen}
-    notes = [_catalogued(kind, name) for kind, id, name in info.catalogue if name and id in chosen]
+    notes = [_catalogued(kind, name) for kind, id, name in info.catalogue if name and id in chosen and kind != "replace"]
+    notes += [
+        f"{'dropped' if kind == 'drop' else 'created'} index {name} of {known[id]}" for kind, id, name in info.indexes if id in chosen
+    ]
     if tags:
         notes += [f"tagged commit {seq:,} {name}" if seq else f"untagged {name}" for name, seq in info.tags]
     if not (counts or notes):
         return None
-    stores = sorted({known[id] for id in (*counts, *(id for _, id, name in info.catalogue if name and id in chosen))})
+    touched = [id for _, id, name in (*info.catalogue, *info.indexes) if name and id in chosen]
+    stores = sorted({known[id] for id in (*counts, *touched)})
     sums = [sum(did[i] for did in counts.values()) for i in range(3)]
     return info.seq, info.time, info.author, info.message, ", ".join(stores), *sums, "; ".join(notes), info.txid
 
 
 def _catalogued(kind: str, name: str) -> str:
-    words = {"create": "created", "drop": "dropped", "rename": "renamed to"}
+    words = {"create": "created", "drop": "dropped", "rename": "renamed to", "alter": "altered"}
     return f"{words.get(kind, 'changed')} {name}"

@@ -8,8 +8,9 @@ nothing that people see depends on it. If the builder dies, whoever sees it give
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,12 +18,13 @@ from sopnb.engine.conflict import Past
 from sopnb.engine.entries import Entries, concatenated
 from sopnb.engine.merge import loaded, merged
 from sopnb.engine.mirror import duplicate_of, repeated
-from sopnb.engine.projection import Projection
+from sopnb.engine.projection import Projection, index_of
 from sopnb.engine.record import Payload, ProjectionChange
 from sopnb.engine.state import State, StoreState, tree_data
 from sopnb.engine.tree import Tree, TreeRef
 from sopnb.engine.upkeep import Host, Progress, Upkeep
 from sopnb.errors import Conflict, Corruption, DuplicateKey, InternalError, SopError, StoreNotFound
+from sopnb.index import IndexSpecification
 
 Make = Callable[[StoreState, State], Projection]
 """Describes the projection that is wanted of a store in a state, or raises."""
@@ -65,6 +67,27 @@ class Builder:
             self.abandon(id, error)
             raise
 
+    def succeed(self, source: int, make: Make, indexes: Callable[[IndexSpecification], IndexSpecification], *, author: str = "",
+                message: str = "") -> int:  # fmt: skip
+        """Build a successor of a store, and its indexes over it, and let it take the store's place; return the seq of that commit.
+
+        ``indexes`` says what becomes of an index. Raises as ``build`` does.
+        """
+        id, begun = self.begin(source, make)
+        try:
+            self.fill(id, begun)
+            self.verify(id)
+            wanted = {name: _projection(each) for name, each in begun.indexes(source).items()}
+            for name, old in wanted.items():
+                self.build(id, self._again(name, indexes(old.specification), begun.by_id[source].name))
+            return self.step("replace", id, author=author, message=message)
+        except BaseException as error:
+            self.abandon(id, error)
+            raise
+
+    def _again(self, name: str, wanted: IndexSpecification, store: str) -> Make:
+        return lambda source, state: index_of(source.id, name, source.schema, wanted, self._engine.backend.pins.owner, store=store)
+
     def begin(self, source: int, make: Make) -> tuple[int, State]:
         """Make all writers of a store change a new projection too; return its id and the state from then on."""
         engine = self._engine
@@ -77,7 +100,7 @@ class Builder:
             id = int.from_bytes(engine.backend.clock.new_id(6), "big")
             payload = Payload(projections=[ProjectionChange("begin", id, source, projection.to_dict())])
             try:
-                seq = engine.append(payload, before.seq, lambda since: _unchanged(since, source, None))
+                seq = engine.append(payload, before.seq, partial(_unchanged, ids=_lineage(before, source), source=source, own=None))
             except Conflict:
                 continue
             return id, engine.replayed(seq)  # "before" is held until here, so what came after it is there
@@ -128,8 +151,13 @@ class Builder:
             raise Conflict("it was given up by another")
         store = state.store(id)
         of = _projection(store).of
-        payload = Payload(author=author, message=message, projections=[ProjectionChange(kind, id, of, run=tree_data(run))])
-        return engine.append(payload, state.seq, lambda since: _unchanged(since, of, id))
+        if kind == "replace" and state.indexes(of).keys() != state.indexes(id).keys():
+            raise Conflict("an index of the store was created or dropped meanwhile", store=store.name)
+        payload = Payload(
+            author=author, message=message, projections=[ProjectionChange(kind, id, of, _told(kind, state, store), tree_data(run))]
+        )
+        ids = _lineage(state, id)
+        return engine.append(payload, state.seq, lambda since: _unchanged(since, ids, of, id, succeeding=kind == "replace"))
 
     def abandon(self, id: int, error: BaseException) -> None:
         """Give a projection up because of an error, which the caller raises."""
@@ -182,7 +210,7 @@ class Builder:
         columns = tuple(dict.fromkeys((*projection.sources, *source.schema.stored_key_names)))
         for part in source.stack.scan(columns=columns):
             progress(len(part))
-            batch = projection.batch(part.batch)
+            batch = projection.batch(part.batch, source.schema)
             waiting.append(Entries(batch, seq=part.seq, keys=projection.schema.keys(batch)))
             size += 2 * batch.nbytes + 64 * batch.num_rows
             if size > most:
@@ -235,16 +263,39 @@ def _in_order(parts: Sequence[Entries], projection: Projection, store: str) -> E
     return ordered
 
 
-def _unchanged(since: Sequence[Past], source: int, own: int | None) -> None:
-    """Raise ``Conflict`` if the source was dropped or replaced, or this projection given up; for a new one, if others were begun."""
+def _unchanged(since: Sequence[Past], ids: Collection[int], source: int, own: int | None, *, succeeding: bool = False) -> None:
+    """Raise ``Conflict`` if one of these stores went, or, for a new projection or a successor, if the source got or lost another one.
+
+    A new one is described anew after a rename too.
+    """
     for past in since:
         for change in past.payload.catalogue:
-            if change.store == source and (own is None or change.kind == "drop"):
+            if change.store in ids and (own is None or change.kind == "drop"):
                 raise Conflict(f"the store was changed by {change.kind!r}", store=change.name, seq=past.seq)
         for step in past.payload.projections:
-            gone = step.kind in ("end", "replace") and (step.store in (own, source) or (step.of == source and step.kind == "replace"))
-            if gone or (own is None and step.of == source):
+            gone = (step.kind in ("end", "drop") and step.store in ids) or (
+                step.kind == "replace" and (step.of in ids or step.store in ids)
+            )
+            if gone or (step.of == source and step.store != own and (own is None or succeeding)):
                 raise Conflict(f"a projection was changed by {step.kind!r}", seq=past.seq)
+
+
+def _told(kind: str, state: State, store: StoreState) -> dict[str, Any] | None:
+    """Return what the log says of a step: of what people see."""
+    projection = _projection(store)
+    source = state.by_id[projection.of]
+    if kind == "replace":
+        return {"name": source.name, "schema": projection.schema.to_dict()}
+    return {"index": projection.name} if kind == "finish" and source.projection is None else None
+
+
+def _lineage(state: State, id: int) -> set[int]:
+    """Return a store, what it is a projection of, and so on."""
+    ids = {id}
+    while (projection := state.by_id[id].projection) is not None:
+        id = projection.of
+        ids.add(id)
+    return ids
 
 
 def _projection(store: StoreState) -> Projection:

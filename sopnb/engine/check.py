@@ -123,7 +123,7 @@ def _projection(store: StoreState, state: State) -> Iterator[Problem]:
     columns = tuple(dict.fromkeys((*how.sources, *source.schema.stored_key_names)))
     try:
         for part in source.stack.scan(columns=columns):
-            batch = how.batch(part.batch)
+            batch = how.batch(part.batch, source.schema)
             keys = how.schema.keys(batch)
             order = np.argsort(keys.array, kind="stable")
             found = store.stack.find(keys.take(order))

@@ -82,7 +82,7 @@ def validate(work: Work, since: Iterable[Past]) -> None:
 def _against_step(work: Work, drafts: Mapping[int, StoreWork], step: ProjectionChange, seq: int) -> None:
     """Who changes a store changes the projections of it that there are, those and no others."""
     source, own = drafts.get(step.of), drafts.get(step.store)
-    if own is not None and step.kind in ("end", "replace"):
+    if own is not None and step.kind in ("end", "drop", "replace"):
         raise Conflict(f"it was taken out of use by {step.kind!r}", store=own.name, seq=seq)
     if source is None:
         return

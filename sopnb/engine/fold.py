@@ -180,7 +180,12 @@ def validation(plan: Plan) -> Callable[[Sequence[Past]], None]:
                 raise Conflict("its layers were folded by another", store=plan.store.name, seq=past.seq)
             if plan.sealing and any(change.store == plan.store.id and change.run is not None for change in past.payload.changes):
                 raise Conflict("its tail was sealed by a large commit", store=plan.store.name, seq=past.seq)
-            if any(change.store == plan.store.id and change.kind == "drop" for change in past.payload.catalogue):
+            projected = plan.store.projection is not None  # and goes with what it is a projection of, which may be one itself
+            if any(change.kind == "drop" and (projected or change.store == plan.store.id) for change in past.payload.catalogue):
                 raise Conflict("it was dropped", store=plan.store.name, seq=past.seq)
+            if any(
+                step.kind in ("end", "drop", "replace") and (projected or step.of == plan.store.id) for step in past.payload.projections
+            ):
+                raise Conflict("it may have been replaced", store=plan.store.name, seq=past.seq)
 
     return validate

@@ -78,8 +78,8 @@ def _parts(source: StoreWork, child: StoreWork, projection: Projection) -> Itera
         changes = loaded(part)
         found = source.base.stack.find(changes.keys(schema))
         there, stays = found.there, changes.ops != DELETE
-        old = projection.batch(found.fetch(schema, wanted))
-        new = projection.batch(far.resolved(changes.live().select(wanted), schema).batch)
+        old = projection.batch(found.fetch(schema, wanted), schema)
+        new = projection.batch(far.resolved(changes.live().select(wanted), schema).batch, schema)
         old_keys, new_keys = _keys(child.schema, old), _keys(child.schema, new)
         both = there & stays
         in_old, in_new = (np.cumsum(there) - 1)[both], (np.cumsum(stays) - 1)[both]

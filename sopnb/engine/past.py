@@ -126,6 +126,10 @@ class Stretch:
         for commit, payload in self.commits():
             for change in payload.catalogue:
                 yield commit.seq, change
+            for step in payload.projections:
+                if step.kind == "replace" and step.what:  # the successor goes on where the old one ends
+                    yield commit.seq, CatalogueChange("drop", step.of, 0, step.what["name"])
+                    yield commit.seq, CatalogueChange("create", step.store, 1, step.what["name"], step.what["schema"])
 
     def lineage(self, id: int) -> list[Ancestor]:
         """Return a store, the one that had its name when it was created and was dropped until then, the one before that, and so on."""

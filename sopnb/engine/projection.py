@@ -12,18 +12,22 @@ from functools import cached_property
 from typing import Any, Literal
 
 import pyarrow as pa
+import xxhash
 
 from sopnb.errors import InvalidInput
 from sopnb.fields import from_ipc, to_ipc
 from sopnb.index import IndexSpecification
-from sopnb.schema import Schema
+from sopnb.schema import ID, Schema
 
 Role = Literal["index", "successor"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Where one column of a projection comes from: the source's column of that name, or, for a new one, a value (an Arrow scalar)."""
+    """Where one column of a projection comes from: the source's column of that name, or, for a new one, a value (an Arrow scalar).
+
+    An ``_id`` that the source has not is made of the source's key, so it is the same whenever it is made.
+    """
 
     name: str
     source: str | None
@@ -78,10 +82,14 @@ class Projection:
         """Return where in a row of the source the values are, for a plain one."""
         return [source.physical.get_field_index(column.source or "") for column in self.columns]
 
-    def batch(self, batch: Any) -> Any:
+    def batch(self, batch: Any, source: Schema) -> Any:
         """Return the rows of the projection for rows of the source, in the same order. Raises ``SchemaMismatch`` naming the column."""
         arrays = []
         for column, field in zip(self.columns, self.schema.physical, strict=True):
+            if column.source is None and column.name == ID:
+                ids = b"".join(xxhash.xxh3_128_digest(key) for key in source.keys(batch).tolist()) if batch.num_rows else b""
+                arrays.append(pa.Array.from_buffers(field.type, batch.num_rows, [None, pa.py_buffer(ids)]))
+                continue
             if column.source is None:
                 value = pa.scalar(None, field.type) if column.value is None else column.value
                 arrays.append(pa.repeat(value, batch.num_rows))
@@ -94,7 +102,7 @@ class Projection:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a description of plain values and bytes; how far it is is not part of it."""
-        columns = [[c.name, c.source, None if c.value is None else to_ipc(pa.array([c.value.as_py()], c.value.type))] for c in self.columns]
+        columns = [[c.name, c.source, None if c.value is None else to_ipc(pa.repeat(c.value, 1))] for c in self.columns]
         return {
             "name": self.name,
             "role": self.role,

@@ -84,7 +84,8 @@ class ProjectionChange(msgspec.Struct, array_like=True, frozen=True):
 
     ``kind`` is "begin" (``what`` describes it; from now on whoever changes ``of`` changes it too), "attach" (``run`` holds what was there
     before it began, None if nothing was), "finish" (it is complete and right, and may be read), "replace" (so it takes the place of
-    ``of``), or "end" (given up or dropped).
+    ``of``), "drop" (it is no longer wanted) or "end" (it is given up). ``what`` tells the log of what people see: which ``index`` came or
+    went, or which store (``name``) got another ``schema``.
     """
 
     kind: str
@@ -112,7 +113,7 @@ class Payload(msgspec.Struct, array_like=True, frozen=True):
     @property
     def upkeep(self) -> bool:
         """Whether the commit only keeps the database in order and changes nothing that people see."""
-        return not (self.changes or self.catalogue or self.tags or any(each.kind not in ("begin", "attach") for each in self.projections))
+        return not (self.changes or self.catalogue or self.tags or any(each.kind != "begin" and each.what for each in self.projections))
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -299,7 +299,10 @@ class State:
         return renamed
 
     def _step(self, new: dict[int, StoreState | None], step: ProjectionChange, seq: int, reader: TreeReader) -> None:
-        """Take a step in the life of a projection."""
+        """Take a step in the life of a projection; none that goes with a store that is no longer there."""
+        needed = step.of if step.kind == "begin" else step.store
+        if new.get(needed, self.by_id.get(needed)) is None:
+            return
         if step.kind == "begin" and step.what is not None:
             projection = replace(Projection.from_dict(step.of, step.what), since=seq)
             source = self._newest(new, step.of)
@@ -308,7 +311,7 @@ class State:
             new[step.store] = StoreState(
                 step.store, name, 1, projection.schema, (), tail, seq, reader, 0, seq, projection=projection
             )  # fmt: skip
-        elif step.kind == "end":
+        elif step.kind in ("end", "drop"):
             new |= dict.fromkeys((step.store, *_under(self.projections, step.store)))
         else:
             newest = new[step.store] = self._newest(new, step.store).stepped(step, seq)

@@ -142,19 +142,19 @@ class Upkeep:
                 self.end_projection(store)
 
     def end_projection(self, store: StoreState, message: str = "") -> None:
-        """Give up or drop a projection. Raises ``Conflict`` if another took a step of its life meanwhile."""
+        """Give up a projection, or drop one that is in use. Raises ``Conflict`` if another took a step of its life meanwhile."""
         how = store.projection
         if how is None:
             raise InternalError("a store is given up that is no projection", store=store.name)
 
         def validate(since: Sequence[Past]) -> None:
             for past in since:
-                if any(step.store == store.id or step.of == store.id for step in past.payload.projections):
+                if any(step.store == store.id or step.of in (store.id, how.of) for step in past.payload.projections):
                     raise Conflict("it was changed by another", store=store.name, seq=past.seq)
-                if any(change.store == how.of and change.kind == "drop" for change in past.payload.catalogue):
-                    raise Conflict("the store was dropped", store=store.name, seq=past.seq)
 
-        self._engine.append(Payload(message=message, projections=[ProjectionChange("end", store.id, how.of)]), store.seq, validate)
+        told = {"index": how.name} if how.ready else None
+        step = ProjectionChange("drop" if how.ready else "end", store.id, how.of, told)
+        self._engine.append(Payload(message=message, projections=[step]), store.seq, validate)
 
     def _due(self, store: StoreState) -> Plan | None:
         """Return what the limits ask for, but for layers that somebody is folding."""

@@ -12,7 +12,7 @@ from pandas, come as the nullable dtypes ``Int64`` and ``boolean``.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -171,6 +171,18 @@ def widened(old: dict[str, Any], new: dict[str, Any] | None, before: Any, after:
         solid = pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)
         columns[name] = Nullable() if isinstance(kind, Numpy) and solid and field.nullable else kind
     return msgspec.structs.replace(description, columns=columns).to_dict()
+
+
+def altered(old: dict[str, Any], rename: Mapping[str, str], drop: Collection[str]) -> dict[str, Any]:
+    """Return the description of a store whose columns got other names or went."""
+    if "pandas" in old:
+        return old
+    description = Description.of(old)
+    columns = {rename.get(name, name): kind for name, kind in description.columns.items() if name not in drop}
+    index, freq = description.index, description.freq
+    if index is not None:
+        index = None if set(index) & set(drop) else [rename.get(name, name) for name in index]
+    return msgspec.structs.replace(description, columns=columns, index=index, freq=freq if index else None).to_dict()
 
 
 # -- out ----------------------------------------------------------------------------------------------------------------------

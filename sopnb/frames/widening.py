@@ -67,7 +67,7 @@ def _field(old: Any, new: Any, *, key: bool) -> Any:
     if pa.types.is_null(new.type):
         return old.with_nullable(nullable)
     if meaning(old) == meaning(new):
-        kind = _joined(plain_type(old.type), plain_type(new.type))
+        kind = joined(plain_type(old.type), plain_type(new.type))
         if kind is not None and kind != plain_type(old.type):
             return old.with_type(_as(old.type, kind)).with_nullable(nullable)
     return old.with_nullable(nullable) if fits(new, old) else None
@@ -92,7 +92,7 @@ def _categories(known: list[Any]) -> Any:
     return first
 
 
-def _joined(a: Any, b: Any) -> Any:
+def joined(a: Any, b: Any) -> Any:
     """Return the type that holds every value of both; None if there is none that loses nothing."""
     t = pa.types
     if a == b or t.is_null(b):
@@ -142,10 +142,10 @@ def _nested(a: Any, b: Any) -> Any:
     """Return lists or structs whose values hold those of both."""
     t = pa.types
     if (t.is_list(a) or t.is_large_list(a)) and (t.is_list(b) or t.is_large_list(b)):
-        inner = _joined(a.value_type, b.value_type)
+        inner = joined(a.value_type, b.value_type)
         value = None if inner is None else a.value_field.with_type(inner)
         return None if value is None else pa.list_(value) if t.is_list(a) else pa.large_list(value)
     if t.is_struct(a) and t.is_struct(b) and [f.name for f in a] == [f.name for f in b]:
-        inners = [_joined(x.type, y.type) for x, y in zip(a, b, strict=True)]
+        inners = [joined(x.type, y.type) for x, y in zip(a, b, strict=True)]
         return None if None in inners else pa.struct([x.with_type(inner) for x, inner in zip(a, inners, strict=True)])
     return None
