@@ -30,7 +30,9 @@ from sopnb.engine.projection import own_schema
 from sopnb.engine.storework import StoreWork
 from sopnb.errors import InvalidInput, InvalidState
 from sopnb.frames.incoming import incoming, kept
+from sopnb.index import IndexSpecification
 from sopnb.schema import ID, Schema
+from sopnb.usage import Usage, usage
 
 R = TypeVar("R", Reading, Stack, StoreWork)
 BATCH_ROWS = 65_536
@@ -324,6 +326,10 @@ class Selection:
             leaves_skipped=used[1],
             branches=used[2],
         )
+
+    def usage(self, specification: IndexSpecification) -> Usage:
+        """Return how this uses an index, whether it is there or not; see ``IndexSpecification.explain``."""
+        return usage(self._scan, specification)
 
     # -- writing --------------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ order of values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import and_, or_
@@ -283,7 +283,7 @@ def _narrowed(node: Node, schema: Schema) -> tuple[KeyRange, tuple[str, ...]]:
     """Return the keys that comparisons of the leading key fields leave, and those fields: equal ones, and then one range."""
     wanted: dict[str, list[tuple[str, Any]]] = {}
     for part in _conjuncts(node):
-        for name, function, value in _key_bounds(part, schema):
+        for name, function, value in _bounds(part, schema, schema.key_names):
             wanted.setdefault(name, []).append((function, value))
     keys = EVERYTHING
     used: list[str] = []
@@ -318,14 +318,47 @@ def _never(node: Node) -> bool:
     return isinstance(node, Literal) and not node.value.as_py()
 
 
-def _key_bounds(node: Node, schema: Schema) -> Iterator[tuple[str, str, Any]]:
-    """Yield (key field, comparison, storage value) for what a condition says of key fields."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a condition asks of columns: one value, a range, or what only reading a record tells; a column may be in several."""
+
+    equal: tuple[str, ...]
+    ranged: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def asked(node: Node | None, schema: Schema) -> Asked | None:
+    """Return what a condition asks of the columns of a schema, None if that cannot be read."""
+    if node is None:
+        return None
+    equal: dict[str, None] = {}
+    ranged: dict[str, None] = {}
+    others: dict[str, None] = {}
+    for part in _conjuncts(node):
+        bounds = list(_bounds(part, schema, schema.physical_names))
+        for name, function, _ in bounds:
+            (equal if function == "equal" else ranged)[name] = None
+        if not bounds or (isinstance(part, Call) and part.function == "is_in" and len(bounds) > 1):
+            others |= dict.fromkeys(_columns(part))
+    return Asked(tuple(equal), tuple(ranged), tuple(others))
+
+
+def _columns(node: Node) -> Iterator[str]:
+    if isinstance(node, Field):
+        yield node.path[0]
+    elif isinstance(node, Call):
+        for each in node.arguments:
+            yield from _columns(each)
+
+
+def _bounds(node: Node, schema: Schema, names: Collection[str]) -> Iterator[tuple[str, str, Any]]:
+    """Yield (column, comparison, storage value) for what a condition says of these columns."""
     if not isinstance(node, Call) or not node.arguments:
         return
     function, left, right = node.function, node.arguments[0], node.arguments[-1]
     if isinstance(left, Literal) and isinstance(right, Field) and function in _FLIPPED:
         function, left, right = _FLIPPED[function], right, left
-    if not isinstance(left, Field) or len(left.path) != 1 or left.path[0] not in schema.key_names:
+    if not isinstance(left, Field) or len(left.path) != 1 or left.path[0] not in names:
         return
     name = left.path[0]
     kind = schema.physical.field(name).type

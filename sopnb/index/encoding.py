@@ -236,6 +236,29 @@ class KeyCodec:
             at += used
         return tuple(values)
 
+    def ends(self, prefix: bytes) -> tuple[int, ...]:
+        """Return where each whole field ends in the beginning of a key, or in other bytes as far as they are like one."""
+        found: list[int] = []
+        at = 0
+        for field in self.fields:
+            if field.nullable:
+                marker = prefix[at : at + 1]
+                at += 1
+                if marker == field.null:
+                    found.append(at)
+                    continue
+                if marker != b"\1":
+                    break
+            rest = prefix[at:].translate(_INVERTED) if field.spec.descending else prefix[at:]
+            try:
+                at += _decode(field.kind, rest, field.width)[1]
+            except (ValueError, IndexError, struct.error):
+                break
+            if at > len(prefix):
+                break
+            found.append(at)
+        return tuple(found)
+
     def bounds(self, start: Sequence[Any] | None, stop: Sequence[Any] | None, closed: str = "left") -> Bounds:
         """Return the half-open range of bytes between two keys, in index order.
 

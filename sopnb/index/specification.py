@@ -132,6 +132,22 @@ class IndexSpecification:
             if name not in kinds:
                 raise InvalidInput(f"there is no column {name!r} to carry; {instead(name, kinds)}")
 
+    def explain(self, selection: Any) -> Any:
+        """Return how a selection uses this index, whether its store has it or not: what bounds the keys, what is filtered, the order.
+
+        Raises ``InvalidInput`` naming the column if the store cannot have it.
+
+        >>> import pandas as pd, sopnb
+        >>> frame = pd.DataFrame({"region": ["a", "b"], "ts": [1, 2], "size": [9, 8]})
+        >>> events = sopnb.open(":memory:").load("events", frame, index=["region", "ts"])
+        >>> IndexSpecification.of("ts", "size").explain(events.prefix("a"))
+        index (ts, size) for a selection of store 'events'
+          keys      all: ts, the first field, is not asked for; region in vain, as ts comes before
+          filtered  region, record by record
+          order     ts: free
+        """
+        return selection.usage(self)
+
     def __repr__(self) -> str:
         carried = f", carrying=({', '.join(self.carrying)})" if self.carrying else ""
         return f"IndexSpecification({self}{'' if self.unique else ', unique=False'}{carried})"
