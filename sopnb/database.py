@@ -162,6 +162,8 @@ class Database:
         values have, unless ``types`` or a store that is there says others; between two commas is null, ``""`` is empty text.
 
         With ``index=[columns]`` these are the key, a leading ``-`` making one descending, and frames come back with a fresh RangeIndex.
+        Columns with labels that are no text are named by what these are as text: 7 is "7", ("delay", "mean") is "delay_mean"; ``index``
+        may be such a label. Frames come back with the labels.
         Without it a *named* index of the frame is the key, and comes back as the index. Everything that pandas and Arrow say of the data
         comes back equal, or the load is refused.
 

@@ -13,6 +13,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
+from importlib.util import find_spec
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -131,21 +132,42 @@ def _clock(value: Any, what: str) -> list[Any]:
     return [value.replace(tzinfo=None).isoformat(), _zone(value.tzinfo, what), value.fold]
 
 
+def _zone_of_pandas(zone: tzinfo | None, what: str) -> Any:
+    """Return the zone of a Timestamp: before pandas 3 its zones are of pytz by themselves."""
+    name = getattr(zone, "zone", None)
+    return f"pytz:{name}" if type(zone).__module__.partition(".")[0] == "pytz" and name is not None else _zone(zone, what)
+
+
+def _in_zone_of_pandas(name: Any) -> Any:
+    if not (isinstance(name, str) and name.startswith("pytz:")):
+        return _in_zone(name)
+    name = name.removeprefix("pytz:")
+    return importlib.import_module("pytz").timezone(name) if find_spec("pytz") else ZoneInfo(name)
+
+
 def _ticks(value: Any) -> list[Any]:
     """Return a Timestamp (in UTC) or Timedelta of pandas as a number and its unit."""
     plain = value.to_numpy()
     return [int(plain.astype(np.int64)), np.datetime_data(plain.dtype)[0]]
 
 
+def _pandas() -> Any:
+    return importlib.import_module("pandas")
+
+
 def _timestamp(parts: list[Any]) -> Any:
     number, unit, name = parts
-    naive = importlib.import_module("pandas").Timestamp(np.datetime64(number, unit))
-    return naive if name is None else naive.tz_localize(UTC).tz_convert(_in_zone(name))
+    naive = _pandas().Timestamp(np.datetime64(number, unit))
+    return naive if name is None else naive.tz_localize(UTC).tz_convert(_in_zone_of_pandas(name))
 
 
 _PANDAS: dict[str, Callable[[Any, str], Any]] = {
-    "Timestamp": lambda value, what: {"$timestamp": [*_ticks(value), _zone(value.tzinfo, what)]},
+    "Timestamp": lambda value, what: {"$timestamp": [*_ticks(value), _zone_of_pandas(value.tzinfo, what)]},
     "Timedelta": lambda value, what: {"$duration": _ticks(value)},
+    "Period": lambda value, what: {"$period": [value.ordinal, value.freqstr]},
+    "Interval": lambda value, what: {"$interval": [_said(value.left, what), _said(value.right, what), value.closed]},
+    "NaTType": lambda value, what: {"$missing": "NaT"},
+    "NAType": lambda value, what: {"$missing": "NA"},
 }
 _SAYS: dict[type, Callable[[Any, str], Any]] = {
     type(None): lambda value, what: value,
@@ -184,6 +206,9 @@ _MAKES: dict[str, Callable[[Any], Any]] = {
     "$time": lambda parts: time.fromisoformat(parts[0]).replace(tzinfo=_in_zone(parts[1]), fold=parts[2]),
     "$timedelta": lambda parts: timedelta(*parts),
     "$timestamp": _timestamp,
-    "$duration": lambda parts: importlib.import_module("pandas").Timedelta(np.timedelta64(*parts)),
+    "$duration": lambda parts: _pandas().Timedelta(np.timedelta64(*parts)),
+    "$period": lambda parts: _pandas().Period(ordinal=parts[0], freq=parts[1]),
+    "$interval": lambda parts: _pandas().Interval(*parts),
+    "$missing": lambda name: getattr(_pandas(), name),
     "$numpy": lambda parts: np.ndarray((), plain_type(parts[0]), b64decode(parts[1]))[()],
 }

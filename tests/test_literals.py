@@ -27,6 +27,7 @@ PANDAS = st.one_of(
         st.sampled_from([None, UTC, timezone(timedelta(hours=-5, minutes=-30))]),
     ),
     st.builds(lambda n, unit: pd.Timedelta(np.timedelta64(n, unit)), st.integers(-(10**9), 10**9), st.sampled_from(["s", "ns"])),
+    st.sampled_from([pd.Period("2013-05", "M"), pd.Interval(0, 1.5), pd.Interval(pd.Timestamp(0), pd.Timestamp(1), "both"), pd.NaT, pd.NA]),
     st.just(pd.Timestamp("2013-10-27 02:30", tz="UTC").tz_convert(ZoneInfo("Europe/Berlin"))),
 )
 SCALARS = st.one_of(
@@ -103,7 +104,7 @@ class Colour(IntEnum):
         ({"a": [1, print]}, r"v['a'][1] is of type builtins.builtin_function_or_method"),
         ({"a": OrderedDict()}, "v['a'] is of type collections.OrderedDict"),
         (Colour.RED, "Colour, which cannot be kept"),
-        (pd.Period("2013"), "v is of type pandas"),
+        (pd.offsets.Day(1), "v is of type pandas"),
         ((np.void(b"ab"),), "v[0] is of type numpy.void"),
         (datetime(2013, 1, 1, tzinfo=timezone(timedelta(microseconds=1))), "v is in the time zone"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -26,16 +26,27 @@ from sopnb.index import IndexField, IndexSpecification
 from sopnb.schema import Schema
 
 IfExists = Literal["raise", "replace", "insert", "upsert"]
-Index = str | Iterable[str] | IndexSpecification
+Index = str | Iterable[Hashable] | Hashable | IndexSpecification
+"""A column, several of them, or more exactly what they mean; a column is named by its name or by its label in a frame."""
 PIECE = 4
 """Pieces of a stream are joined to this part of what a bulk write may sort in memory."""
 
 
-def specification(index: Index) -> IndexSpecification:
-    """Return an index as people give it: a specification, a column, or several; a leading ``-`` makes one descending."""
+def specification(index: Index, *, label: bool = False) -> IndexSpecification:
+    """Return an index as people give it: a specification, a column, or several; a leading ``-`` makes one descending.
+
+    With ``label`` a tuple is the label of one column, else it is several.
+    """
     if isinstance(index, IndexSpecification):
         return index
-    return IndexSpecification.of(*([index] if isinstance(index, str) else index))
+    one = label or isinstance(index, str) or not isinstance(index, Iterable)
+    return IndexSpecification(tuple(map(_field, [index] if one else index)))  # type: ignore[arg-type]
+
+
+def _field(label: Any) -> IndexField:
+    if isinstance(label, str):
+        return IndexSpecification.of(label).fields[0]
+    return IndexField(importlib.import_module("sopnb.frames.labels").text(label))
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,7 @@ class Load:
             raise StoreExists(self.name)
         if exists and self.if_exists != "replace":
             store = work.store(self.name)
-            self._same_index(store.schema.specification)
+            self._same_index(store.schema)
             pieces = self._pieces(engine, store.schema, refuse)
             if self.widen:
                 new = self._made(pieces, store.schema.specification, pieces.says)
@@ -124,7 +135,7 @@ class Load:
     def _schema(self, pieces: Pieces) -> Schema:
         says = pieces.says
         if self.index is not None:
-            key = specification(self.index)
+            key = self._specification(says)
         elif pieces.names is None:
             raise InvalidInput(
                 f"store {self.name!r}: the data has no named index to be the key; say which columns are it with index=[...], or name the "
@@ -146,10 +157,16 @@ class Load:
         }
         return Schema(table.schema, key, categories=categories, frame=says)
 
-    def _same_index(self, there: IndexSpecification) -> None:
+    def _specification(self, says: dict[str, Any] | None) -> IndexSpecification:
+        assert self.index is not None
+        if says is None or not isinstance(self.index, tuple):
+            return specification(self.index)
+        return specification(self.index, label=importlib.import_module("sopnb.frames.pandas").has_label(says, self.index))
+
+    def _same_index(self, schema: Schema) -> None:
         if self.index is None:
             return
-        asked = specification(self.index)
+        there, asked = schema.specification, self._specification(schema.frame)
         same = asked == there if isinstance(self.index, IndexSpecification) else asked.fields == there.fields
         if not same:
             raise InvalidInput(

@@ -71,12 +71,16 @@ class Interval(msgspec.Struct, frozen=True, tag="interval"):
 
 
 class Category(msgspec.Struct, frozen=True, tag="category"):
-    """Categories of the kind ``of``. ``values`` holds those that Arrow knows by a label only, as intervals."""
+    """Categories of the kind ``of``. ``values`` holds those that Arrow knows by a label only, as intervals.
+
+    ``counted`` is the start, stop and step of categories that are a range.
+    """
 
     of: Kind
     name: str | None = None
     freq: str | None = None
     values: bytes | None = None
+    counted: list[int] | None = None
 
 
 class Objects(msgspec.Struct, frozen=True, tag="objects"):
@@ -219,14 +223,16 @@ def _categories(values: Any, name: Any) -> Column:
     codes = pa.array(values.codes, mask=values.codes < 0)
     array = pa.DictionaryArray.from_arrays(codes, known, ordered=dtype.ordered)
     label = dtype.categories.name
-    kind = Category(inner.kind, label if isinstance(label, str) else None, freq_text(dtype.categories), kept)
+    given = dtype.categories
+    counted = [given.start, given.stop, given.step] if isinstance(given, pd.RangeIndex) else None
+    kind = Category(inner.kind, label if isinstance(label, str) else None, freq_text(given), kept, counted)
     return Column(array, kind, None if kept is None else f"category of {inner.meaning or inner.array.type}", inner.faults)
 
 
 def grown(old: Category, new: Category) -> Category:
     """Return the kind of a category column with the categories of two; those of the first come first."""
     if old.values is None or new.values is None:
-        return msgspec.structs.replace(old, freq=None)
+        return msgspec.structs.replace(old, freq=None, counted=None)
     there, given = (_known(kind) for kind in (old, new))
     labels = set(map(str, there))
     fresh = [at for at, category in enumerate(given) if str(category) not in labels]
@@ -516,6 +522,8 @@ def _categorical(column: Any, kind: Category) -> Any:
     codes = pc.fill_null(array.indices, -1).to_numpy()
     known = array.dictionary if kind.values is None else from_ipc(kind.values)
     categories = index(pa.chunked_array([known]), kind.of, kind.name, kind.freq)
+    if kind.counted is not None and len(known) == len(range(*kind.counted)):  # no more have come since
+        categories = pd.RangeIndex(*kind.counted, name=kind.name)
     return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(categories, array.type.ordered))
 
 

@@ -16,14 +16,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from sopnb import literals
 from sopnb.errors import InvalidInput
 from sopnb.fields import is_document, meaning, plain_type
 from sopnb.frames import kinds
 from sopnb.frames.kinds import NULLABLE, Arrow, Category, Interval, Kind, Nullable, Numpy, Objects, Period, Plain, Text, adopted, restored
+from sopnb.frames.labels import Labels, are_text, renamed, text, text_dtype
 from sopnb.schema import Schema
 
 Backend = Literal["numpy_nullable", "pyarrow"]
@@ -34,8 +35,9 @@ class Description(msgspec.Struct, frozen=True):
     """What a frame says beyond its Arrow form; the schema of a store keeps it as a dict of plain values.
 
     ``index`` names the columns that are its index, None where it has none of its own; ``columns`` are the kinds by name, those of the
-    index too; ``freq`` is the frequency of the index; ``labels`` is the dtype of the column names, ``label`` their name; ``attrs`` is
-    JSON; ``faults`` says why a frame like this would not come back.
+    index too; ``freq`` is the frequency of the index; ``labels`` is the dtype of the column names, ``label`` their name, and
+    ``odd`` all about them where they are more than text; ``attrs`` is JSON, or with ``tagged`` literals; ``faults`` says why a frame like
+    this would not come back.
     """
 
     index: list[str] | None
@@ -46,6 +48,8 @@ class Description(msgspec.Struct, frozen=True):
     attrs: str = "{}"
     unique_labels: bool = False
     faults: list[str] = []
+    odd: Labels | None = None
+    tagged: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values and bytes."""
@@ -71,7 +75,7 @@ def adopt(frame: Any, *, documents: Collection[str] = ()) -> tuple[Any, tuple[st
         frame = frame.to_frame()
     if not isinstance(frame, pd.DataFrame):
         raise InvalidInput(f"rows cannot be read from {type(frame).__name__}; give a DataFrame")
-    names = tuple(frame.index.names) if all(isinstance(name, str) for name in frame.index.names) else None
+    names = None if None in frame.index.names else tuple(map(text, frame.index.names))
     arrays, fields, found, faults = [], [], {}, []
     for name, values in _columns(frame, names or ()):
         column = kinds.documents(values.astype(object), name) if name in documents else adopted(values, name)
@@ -80,7 +84,8 @@ def adopt(frame: Any, *, documents: Collection[str] = ()) -> tuple[Any, tuple[st
         found[name] = column.kind
         faults += column.faults
     attrs, more = _attrs(frame.attrs)
-    if names is None and any(isinstance(name, str) for name in frame.index.names):
+    odd, odder = _odd(frame)
+    if names is None and any(name is not None for name in frame.index.names):
         more.append(f"the index has levels without a name ({list(frame.index.names)}); name all, or use reset_index()")
     description = Description(
         list(names) if names else None,
@@ -90,7 +95,9 @@ def adopt(frame: Any, *, documents: Collection[str] = ()) -> tuple[Any, tuple[st
         label=frame.columns.name if isinstance(frame.columns.name, str) else None,
         attrs=attrs,
         unique_labels=not frame.flags.allows_duplicate_labels,
-        faults=faults + more + _label_faults(frame.columns),
+        faults=faults + more + odder,
+        odd=odd,
+        tagged='{"$' in attrs,  # of no text in JSON, which has its quotes escaped
     )
     return pa.table(arrays, schema=pa.schema(fields)) if fields else _rows_only(len(frame)), names, description.to_dict()
 
@@ -100,44 +107,58 @@ def _rows_only(n: int) -> Any:
 
 
 def _columns(frame: Any, index: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Yield the columns and the levels of the index by name. Raises ``InvalidInput`` for names that are no text or there twice."""
-    if isinstance(frame.columns, pd.MultiIndex):
-        raise InvalidInput("the frame has several levels of column names; join them into one first")
-    for name in frame.columns:
-        if not isinstance(name, str):
-            raise InvalidInput(f"column {name!r} has a {type(name).__name__} for a name; rename it to text")
-    twice = frame.columns[frame.columns.duplicated()]
-    if len(twice):
-        raise InvalidInput(f"column {twice[0]!r} is there twice; rename one of them")
+    """Yield the columns and the levels of the index by the names they have in a store. Raises ``InvalidInput`` if one is there twice."""
+    taken: dict[str, Any] = {}
+    for label in frame.columns:
+        name = text(label)
+        if name in taken:
+            alike = (type(label), repr(label)) == (type(taken[name]), repr(taken[name]))
+            how = "is there twice" if alike else f"would have the same name as {taken[name]!r} in a store"
+            raise InvalidInput(f"column {label!r} {how}; rename one of them")
+        taken[name] = label
     for at, name in enumerate(index):
-        if name in frame.columns or name in index[:at]:
+        if name in taken or name in index[:at]:
             raise InvalidInput(f"column {name!r} is there twice, as index too; rename one of them")
-    for at, name in enumerate(frame.columns):
-        yield str(name), frame.iloc[:, at]
+    for at, name in enumerate(taken):
+        yield name, frame.iloc[:, at]
+    levels = frame.index.set_names([None] * frame.index.nlevels)  # numbers may be names of levels
     for at, name in enumerate(index):
-        yield name, frame.index.get_level_values(at)
+        yield name, levels.get_level_values(at)
 
 
 def _attrs(attrs: dict[Any, Any]) -> tuple[str, list[str]]:
-    """Return (attrs as JSON, what of them is not)."""
-    faults = []
+    """Return (attrs as literals, what of them cannot be kept)."""
+    kept, faults = {}, []
     for name, value in attrs.items():
         try:
-            same = json.loads(json.dumps({name: value}, allow_nan=False)) == {name: value}
-        except (TypeError, ValueError):
-            same = False
-        if not same:
-            faults.append(f"attrs[{name!r}] is no JSON document and would not come back; make it one, or delete it")
-    return "{}" if faults else json.dumps(dict(attrs)), faults
+            literals.dumps({name: value}, "attrs")
+            kept[name] = value
+        except InvalidInput as error:
+            try:
+                kept.update(_as_json({name: value}))
+            except (TypeError, ValueError):
+                faults.append(f"{error}, or delete attrs[{name!r}]")
+    return literals.dumps(kept, "attrs"), faults
 
 
-def _label_faults(labels: Any) -> list[str]:
-    faults = []
-    if not (str(labels.dtype) in _LABELS or (isinstance(labels, pd.RangeIndex) and not len(labels))):
-        faults.append(f"the column names are of dtype {labels.dtype} and would come back as text; use frame.columns = list(frame.columns)")
-    if not (labels.name is None or isinstance(labels.name, str)):
-        faults.append(f"the column names are named {labels.name!r}, which is no text; rename them")
-    return faults
+def _as_json(value: Any) -> Any:
+    """Return an equal value of plain types. Raises ``TypeError`` or ``ValueError`` if JSON has none."""
+    same = json.loads(json.dumps(value, allow_nan=False))
+    if same != value:
+        raise ValueError(f"{value!r} would come back as {same!r}")
+    return same
+
+
+def _odd(frame: Any) -> tuple[Labels | None, list[str]]:
+    """Return (the labels of a frame if they are more than text, why they would not come back)."""
+    named = [] if None in frame.index.names else list(frame.index.names)
+    empty = isinstance(frame.columns, pd.RangeIndex) and not len(frame.columns) and isinstance(frame.columns.name, str | None)
+    if (are_text(frame.columns) or empty) and all(isinstance(name, str) for name in named):
+        return None, []
+    try:
+        return Labels.of(frame.columns, named), []
+    except InvalidInput as error:
+        return None, [f"the labels of the columns cannot be kept: {error}"]
 
 
 def kept(said: dict[str, Any], *, index: bool) -> dict[str, Any]:
@@ -170,7 +191,10 @@ def widened(old: dict[str, Any], new: dict[str, Any] | None, before: Any, after:
             kind = kinds.grown(kind, other)
         solid = pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)
         columns[name] = Nullable() if isinstance(kind, Numpy) and solid and field.nullable else kind
-    return msgspec.structs.replace(description, columns=columns).to_dict()
+    odd = description.odd
+    if odd is not None and given is not None and given.odd is not None:
+        odd = odd.grown(given.odd, [field.name for field in after])
+    return msgspec.structs.replace(description, columns=columns, odd=odd).to_dict()
 
 
 def altered(old: dict[str, Any], rename: Mapping[str, str], drop: Collection[str]) -> dict[str, Any]:
@@ -260,29 +284,31 @@ def _chosen(field: Any, description: Description | None, backend: Backend | None
 
 
 def _index(table: Any, levels: Sequence[str], chosen: dict[str, Kind], description: Description | None) -> Any:
+    odd = None if description is None else description.odd
+    names = [name if odd is None else odd.other(name) for name in levels]
     if len(levels) > 1:
-        return pd.MultiIndex.from_arrays([kinds.index(table.column(name), chosen[name], name) for name in levels])
-    return kinds.index(table.column(levels[0]), chosen[levels[0]], levels[0], description.freq if description else None)
+        indexes = [kinds.index(table.column(level), chosen[level]) for level in levels]
+        return pd.MultiIndex.from_arrays(indexes, names=names)
+    return kinds.index(table.column(levels[0]), chosen[levels[0]], names[0], description.freq if description else None)
 
 
 def _labelled(frame: Any, names: list[str], description: Description | None) -> Any:
     if description is None:
         frame.columns = pd.Index(names) if names else frame.columns
         return frame
-    if names or description.labels in _LABELS:
-        labels = description.labels if description.labels in _LABELS else "object"
-        frame.columns = pd.Index(names, dtype=_label_dtype(labels), name=description.label)
-    else:
-        frame.columns = pd.RangeIndex(0, name=description.label)
-    frame.attrs = json.loads(description.attrs)
+    frame.columns = _labels(names, description)
+    frame.attrs = literals.loads(description.attrs) if description.tagged else json.loads(description.attrs)
     return frame.set_flags(allows_duplicate_labels=False) if description.unique_labels else frame
 
 
-def _label_dtype(labels: str) -> Any:
-    try:
-        return pd.api.types.pandas_dtype(labels) if labels != "str" else pd.Index(["a"]).dtype
-    except TypeError:
-        return np.dtype(object)
+def _labels(names: list[str], description: Description) -> Any:
+    """Return the labels of the columns that have these names in the store."""
+    if description.odd is not None:
+        return description.odd.named(names)
+    if names or description.labels in _LABELS:
+        labels = description.labels if description.labels in _LABELS else "object"
+        return pd.Index(names, dtype=text_dtype(labels), name=description.label)
+    return pd.RangeIndex(0, name=description.label)
 
 
 def shared(schema: Schema, names: Sequence[str]) -> bytes | None:
@@ -297,7 +323,8 @@ def shared(schema: Schema, names: Sequence[str]) -> bytes | None:
         return b"{}"
     plain = {name: Plain() if meaning(schema.arrow.field(name)) else kind for name, kind in description.columns.items()}
     index = [name for name in description.index or () if name in names] or None
-    frame = _restored(empty, msgspec.structs.replace(description, columns=plain, index=index, freq=None), plain)
+    bare = msgspec.structs.replace(description, columns=plain, index=index, freq=None, odd=None, attrs="{}", tagged=False)
+    frame = _restored(empty, bare, plain)
     try:
         said = json.loads(pa.Table.from_pandas(frame, preserve_index=index is not None).schema.metadata[b"pandas"])
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):  # labels of several types
@@ -305,7 +332,13 @@ def shared(schema: Schema, names: Sequence[str]) -> bytes | None:
     for column in said["columns"]:
         if not _readable(column["numpy_type"]):
             column["numpy_type"], column["metadata"] = "object", None
-    return json.dumps({**said, "attributes": json.loads(description.attrs)}).encode()
+    attrs = {name: value for name, value in json.loads(description.attrs).items() if not description.tagged or _in_json(name, value)}
+    return json.dumps({**said, "attributes": attrs}).encode()
+
+
+def _in_json(name: str, value: Any) -> bool:
+    """Say whether what literals say is JSON by itself, as it is for those who know nothing of literals."""
+    return not name.startswith("$") and '{"$' not in json.dumps(value)
 
 
 def _readable(dtype: str) -> bool:
@@ -350,6 +383,12 @@ def plain(table: Any) -> Any:
     return table.to_pandas(types_mapper=NULLABLE.get)
 
 
+def has_label(said: dict[str, Any] | None, label: Any) -> bool:
+    """Say whether a column of the frame of this description has a label that is more than text."""
+    odd = None if said is None or "pandas" in said else Description.of(said).odd
+    return odd is not None and odd.has(label)
+
+
 def index_columns(schema: Schema) -> tuple[str, ...]:
     """Return the columns that come back as the index of a frame."""
     return () if schema.frame is None else tuple(schema.frame["index"] or ())
@@ -367,6 +406,7 @@ def key_frame(keys: Any, names: Sequence[str]) -> Any:
         return keys.to_frame(index=False, name=named) if keys.nlevels == len(names) else _from_tuples(keys, names)
     if isinstance(keys, pd.Series):
         return key_frame(pd.Index(keys), names)
+    keys = renamed(keys)
     named = [name for name in keys.index.names if name in names]
     frame = keys.reset_index(level=named) if named else keys
     missing = [name for name in names if name not in frame.columns]
@@ -393,7 +433,9 @@ def rejected_frame(tables: Sequence[Any], records: Sequence[tuple[Any, str]], sc
     if records:
         frames.append(pd.DataFrame([{**record, "_reason": reason} for record, reason in records]))
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    return frame[[*(name for name in frame.columns if name != "_reason"), "_reason"]]
+    frame = frame[[*(name for name in frame.columns if name != "_reason"), "_reason"]]
+    description = _description(schema)
+    return frame if description is None or description.odd is None else frame.set_axis(description.odd.named(list(frame.columns)), axis=1)
 
 
 def mixed(frames: Sequence[Any], columns: Sequence[Sequence[str]], order: Any) -> Any:
@@ -403,7 +445,8 @@ def mixed(frames: Sequence[Any], columns: Sequence[Sequence[str]], order: Any) -
     """
     plain = []
     for frame, names in zip(frames, columns, strict=True):
-        whole = frame if len(frame.columns) == len(names) else frame.reset_index()
+        named = renamed(frame)
+        whole = named if len(named.columns) == len(names) else named.reset_index()
         whole = whole[list(names)].reset_index(drop=True)
         whole.columns, whole.attrs = pd.Index(list(names)), {}
         plain.append(whole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -13,6 +13,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from hypothesis import strategies as st
+
+from sopnb.frames.labels import text
+from tests.frames.labels import LABELS, labels
 
 TEXT = st.text(st.sampled_from("ab\0é\U0001f600 "), max_size=4)
 MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1))
@@ -266,10 +269,11 @@ def series(draw: Any, name: str, n: int) -> Any:
 
 @dataclass
 class Drawn:
-    """A frame, and the ``index=`` that it is to be loaded with. Its column ``row`` numbers the rows."""
+    """A frame, and the ``index=`` that it is to be loaded with. Its column at the place ``row`` numbers the rows."""
 
     frame: Any
-    index: list[str] | None
+    index: list[Any] | None
+    row: int
 
 
 @st.composite
@@ -292,8 +296,26 @@ def frames(draw: Any) -> Drawn:
     else:
         frame.insert(draw(st.integers(0, len(frame.columns))), "k", places)
         index = [*keys, "k"]
+    row = frame.columns.get_loc("row")
+    if draw(st.integers(0, 2)) == 0:
+        frame, index = _relabelled(draw, frame, index)
     frame.attrs = draw(ATTRS)
-    return Drawn(frame, index)
+    return Drawn(frame, index, row)
+
+
+def _relabelled(draw: Any, frame: Any, index: list[str] | None) -> tuple[Any, list[Any] | None]:
+    """Return a frame with labels that are more than text, and what to load it with: labels, or the names that they have in a store."""
+    drawn = draw(labels(len(frame.columns)))
+    taken = set(map(text, drawn))
+    if index is None:
+        names = [draw(LABELS) if draw(st.booleans()) else name for name in frame.index.names]
+        texts = list(map(text, names))
+        if len({*taken, *texts}) < len(taken) + len(texts):
+            return frame, None
+        return frame.set_axis(drawn, axis=1).rename_axis(index=names), None
+    keys = [drawn[frame.columns.get_loc(name)] for name in index]
+    by_text = any(text(key).startswith("-") or not isinstance(key, Hashable) for key in keys)
+    return frame.set_axis(drawn, axis=1), [key if by_text or draw(st.booleans()) else text(key) for key in keys]
 
 
 def _is_key(column: Any) -> bool:
@@ -311,10 +333,12 @@ def assert_same(got: Any, want: Any) -> None:
     """Compare two frames: dtypes, values, names, frequency, attrs; NaN and null, -0.0 and 0.0, None and NaN are not the same."""
     assert got.dtypes.tolist() == want.dtypes.tolist()
     pd.testing.assert_index_equal(got.columns, want.columns, exact=True)
+    assert list(map(told, got.columns)) == list(map(told, want.columns))
     for at in range(got.shape[1]):
         assert _told(got.iloc[:, at]) == _told(want.iloc[:, at])
-    for level in range(got.index.nlevels):
-        assert _told(pd.Series(got.index.get_level_values(level))) == _told(pd.Series(want.index.get_level_values(level)))
+    assert list(map(told, got.index.names)) == list(map(told, want.index.names))
+    for one, other in zip(_levels(got.index), _levels(want.index), strict=True):
+        assert _told(pd.Series(one)) == _told(pd.Series(other))
     assert got.attrs == want.attrs
     solid = [
         at for at in range(got.shape[1]) if got.dtypes.iloc[at].kind != "O" or not isinstance(got.dtypes.iloc[at], np.dtype)
@@ -328,6 +352,11 @@ def assert_same(got: Any, want: Any) -> None:
         check_column_type="exact",
         check_flags=True,
     )
+
+
+def _levels(index: Any) -> list[Any]:
+    bare = index.set_names([None] * index.nlevels)  # numbers may be names of levels
+    return [bare.get_level_values(at) for at in range(index.nlevels)]
 
 
 def _with_used_levels(frame: Any) -> Any:

