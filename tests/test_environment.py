@@ -17,7 +17,7 @@ def test_environment_yml_equals_pyproject() -> None:
     for requirement in [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]:
         name = re.match(r"[\w-]+", requirement)
         assert name is not None
-        wanted.add(CONDA.get(name[0], name[0]) + requirement[name.end() :])
+        wanted.add(CONDA.get(name[0], name[0]) + requirement.partition(";")[0][name.end() :])
     listed = re.findall(r"^ +- ([\w-]+[^:\s]*)$", (ROOT / "environment.yml").read_text(), re.MULTILINE)
     assert len(listed) == len(set(listed))
     assert set(listed) == wanted

@@ -12,7 +12,8 @@ from pathlib import Path
 import sopnb
 
 PACKAGE = Path(sopnb.__file__).parent
-LAZY = {"pandas", "polars", "duckdb", "redis", "cassandra", "anywidget", "ipywidgets", "IPython", "starlette", "uvicorn", "click", "tqdm"}
+LAZY = {"pandas", "polars", "duckdb", "redis", "cassandra", "anywidget", "ipywidgets", "IPython", "starlette", "uvicorn", "click", "tqdm",
+        "cel_expr_python", "celpy"}  # fmt: skip
 
 
 def test_import_sopnb_loads_no_library_for_frames_servers_or_screens() -> None:

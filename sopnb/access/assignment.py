@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb.access.changes import refuse_key_fields
-from sopnb.access.expression import SEQ, Checked, checked, evaluated, is_expression
+from sopnb.access.expression import SEQ, Checked, checked, is_expression
+from sopnb.cel.vectorised import evaluated
 from sopnb.errors import InvalidInput, SchemaMismatch
 from sopnb.fields import fits
 from sopnb.schema import Schema

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sopnb.cel.vectorised import evaluated
 from sopnb.errors import InvalidInput, SchemaMismatch
 from sopnb.schema import ID, Schema
 
@@ -41,18 +42,6 @@ def checked(expression: Any, schema: Schema, *, store: str = "") -> Checked:
 def is_expression(value: object) -> bool:
     """Say whether a value is an expression."""
     return isinstance(value, pc.Expression)
-
-
-def evaluated(expression: Any, table: Any) -> Any:
-    """Return the values of an expression, one for each row of a table, in order."""
-    # loaded late, for it takes as long as all of pyarrow.compute and most programs never filter
-    from pyarrow import acero
-
-    plan = [
-        acero.Declaration("table_source", acero.TableSourceNodeOptions(table)),
-        acero.Declaration("project", acero.ProjectNodeOptions([expression], ["value"])),
-    ]
-    return acero.Declaration.from_sequence(plan).to_table(use_threads=False).column(0)
 
 
 def _one_record(schema: Schema) -> Any:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sopnb.access.expression import checked, evaluated, is_expression
+from sopnb.access.expression import checked, is_expression
 from sopnb.access.pruning import Pushed
+from sopnb.cel.vectorised import evaluated
 from sopnb.errors import InvalidInput, SchemaMismatch
 from sopnb.schema import Schema
 

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopnb.access.condition import Call, Field, Literal, Node, both, tree
-from sopnb.access.expression import evaluated
 from sopnb.access.keyrange import EVERYTHING, NOTHING, KeyRange
+from sopnb.cel.vectorised import evaluated
 from sopnb.engine.statistics import Bounds
 from sopnb.index import successor
 from sopnb.schema import Schema

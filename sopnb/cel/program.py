@@ -1,0 +1,176 @@
+"""An expression that is ready to be used over the records of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from sopnb.cel.binding import bound, stored
+from sopnb.cel.checking import Scope, checked
+from sopnb.cel.engines.engine import Engine, Evaluate, engine
+from sopnb.cel.parser import parsed
+from sopnb.cel.refusal import refusal
+from sopnb.cel.rendering import Rendered, rendered
+from sopnb.cel.translation import TYPES, translated
+from sopnb.cel.tree import Call, Column, Missing, Node, everything
+from sopnb.cel.vectorised import evaluated
+from sopnb.cel.work import MOST_SIZE, loops, size_of, work
+from sopnb.errors import InvalidInput
+from sopnb.fields import one_array
+from sopnb.values import storage_type, to_storage
+
+CHUNK_ROWS = 4096
+"""So many records at a time are values of Python."""
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A CEL expression over columns of known types.
+
+    Null is *unknown*, not CEL's null: a column that is null is not there for the engine, so that ``&&`` and ``||`` are those of three
+    values and any other use of it is unknown. An expression that errs for a record (an overflow, an element that is not there) is unknown
+    for it. ``x == null`` and ``x != null``, with a column or a field of one, ask whether it is missing. Both engines, and Arrow where the
+    expression has a translation, give the same; ``checking`` says of what kind columns are.
+
+    >>> program = Program.of("seats > 100 && maker.startsWith('B')", {"seats": pa.int32(), "maker": pa.string()})
+    >>> program.values(pa.table({"seats": [150, 55, 150, None], "maker": ["BOEING", "BOEING", None, "AIRBUS"]})).to_pylist()
+    [True, False, None, False]
+    """
+
+    text: str
+    tree: Node
+    using: Engine | None = None
+
+    @classmethod
+    def of(
+        cls,
+        text: str,
+        columns: Mapping[str, Any],
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        documents: Collection[str] = (),
+        using: Engine | None = None,
+    ) -> Program:
+        """Return a program of a text over columns of Arrow types; ``documents`` are those whose text is JSON.
+
+        ``using`` is the engine for what Arrow cannot say, by default the first that is installed. Raises ``InvalidInput`` with line, column
+        and a mark for what cannot be read, means nothing, or is beyond a limit; ``MissingPackage`` only when an engine is needed.
+        """
+        tree = checked(parsed(text), text, Scope(columns, frozenset(documents), parameters or {}))
+        program = cls(text, tree, using)
+        if program.expression is None:
+            program._evaluate  # noqa: B018 - now, so that it is refused before anything is read
+        return program
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it looks at."""
+        below = (each.column if isinstance(each, Missing) else each for each in everything(self.tree))
+        return tuple(dict.fromkeys(each.path[0] for each in below if isinstance(each, Column)))
+
+    @property
+    def kind(self) -> str:
+        """CEL's type of its values; "dyn" if it differs from record to record."""
+        return self.tree.kind
+
+    @property
+    def type(self) -> Any:
+        """The Arrow type of its values. Raises ``InvalidInput`` for a list, a map, or what is known only when a record is there."""
+        kind = TYPES.get(self.kind)
+        if kind is None:
+            remedy = "say which with int(), double(), string() ..." if self.kind == "dyn" else "take a member or a field of it"
+            raise refusal(self.text, self.tree.at, f"the value of the expression is of type {self.kind}; {remedy}")
+        return kind
+
+    @cached_property
+    def expression(self) -> Any:
+        """The same as a ``pyarrow.compute`` expression, None if Arrow cannot say it."""
+        return translated(self.tree)
+
+    @cached_property
+    def conjuncts(self) -> tuple[Program, ...]:
+        """Conditions that are all true where this one is, and only there."""
+        if isinstance(self.tree, Call) and self.tree.function == "_&&_":
+            return tuple(part for each in self.tree.arguments for part in Program(self.text, each, self.using).conjuncts)
+        return (self,)
+
+    @cached_property
+    def residual(self) -> Program | None:
+        """The conjunction of what Arrow cannot say, None if it can say all."""
+        rest = tuple(each.tree for each in self.conjuncts if each.expression is None)
+        if len(rest) < 2:
+            return Program(self.text, rest[0], self.using) if rest else None
+        return Program(self.text, Call("_&&_", rest, self.tree.at, kind="bool"), self.using)
+
+    def value(self, record: Mapping[str, Any], types: Mapping[str, Any]) -> Any:
+        """Return its value for one record of Python values, None if it is unknown; ``types`` are those of the columns."""
+        columns = {}
+        for name in self.columns or tuple(types)[:1]:
+            given = to_storage(types[name])(record.get(name))
+            columns[name] = pa.array([given], storage_type(types[name])).cast(types[name])
+        return self.values(pa.table(columns)).to_pylist()[0]
+
+    def values(self, table: Any) -> Any:
+        """Return its values for the rows of a table of physical columns, as one array; null where it is unknown.
+
+        Raises ``InvalidInput`` if a record holds so much that the work would be beyond the limit.
+        """
+        return self.by_row(table) if self.expression is None else one_array(evaluated(self.expression, table)).cast(self.type)
+
+    def by_row(self, table: Any) -> Any:
+        """Return the same values from the engine, record by record. Raises as ``values`` does."""
+        type = self.type if self.kind != "dyn" else pa.bool_()
+        kind = "bool" if self.kind == "dyn" else self.kind
+        parts = []
+        for start in range(0, table.num_rows, CHUNK_ROWS):
+            try:
+                values = [stored(value, kind) for value in self._each(table.slice(start, CHUNK_ROWS))]
+            except RecursionError:
+                raise InvalidInput(f"the expression {self.text[:200]!r} meets a document that is nested too deep") from None
+            parts.append(pa.array(values, type))
+        return pa.concat_arrays(parts) if parts else pa.array([], type)
+
+    @cached_property
+    def _rendered(self) -> Rendered:
+        return rendered(self.tree)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self.using or engine()
+
+    @cached_property
+    def _evaluate(self) -> Evaluate:
+        said = self._rendered
+        self._bounded({})
+        try:
+            return self._engine.program(said.text, {name: each.kind for name, each in said.variables.items()})
+        except ValueError as error:
+            raise refusal(self.text, self.tree.at, f"the expression cannot be evaluated: {error}") from None
+
+    def _each(self, table: Any) -> Iterator[Any]:
+        """Yield the plain values of a few rows."""
+        evaluate, names = self._evaluate, tuple(self._rendered.variables)
+        columns = bound(table, self._rendered.variables)
+        if loops(self.tree):
+            self._bounded({each.path: max(map(size_of, columns[name]), default=1)
+                           for name, each in self._rendered.variables.items() if isinstance(each, Column)})  # fmt: skip
+        if not names:
+            yield from [evaluate({})] * table.num_rows
+            return
+        for row in zip(*columns.values(), strict=True):
+            yield evaluate({name: value for name, value in zip(names, row, strict=True) if value is not None})
+
+    def _bounded(self, sizes: Mapping[tuple[str, ...], int]) -> None:
+        size, steps = work(self.tree, sizes)
+        most = self._engine.most_steps
+        if steps > most or size > MOST_SIZE:
+            held = f" for a record whose values have sizes of {max(sizes.values())}" if sizes else ""
+            limit = f"{steps:,} steps of {most:,}" if steps > most else f"values of {size:,} characters of {MOST_SIZE:,}"
+            raise InvalidInput(f"the expression {self.text[:200]!r} may take {limit}{held}; put fewer loops within each other")
+
+    def __str__(self) -> str:
+        return self.text
