@@ -15,7 +15,7 @@ import pyarrow as pa
 import sopnb
 from sopnb.access import loading
 from sopnb.engine import bulk
-from sopnb.errors import Conflict
+from sopnb.errors import Conflict, InvalidInput, InvalidState
 from tests.race.forkserver import Line
 
 SETTINGS = sopnb.DatabaseSettings(
@@ -136,6 +136,31 @@ def upkeep(line: Line, path: str, me: int) -> None:
     with sopnb.open(path) as db:
         for n in range(1_000_000):
             db.fold() if n % 3 else db.compact(keep=0)
+            line.say(n)
+            if line.told():
+                return
+
+
+ORDERS = (["writer", "number"], ["number", "-writer"])
+"""The keys that a store of the races has in turn."""
+
+
+def alter(line: Line, path: str, me: int) -> None:
+    """Give the store another key, and it or the other one an index, over and over; say when it begins and how often it came through."""
+    with sopnb.open(path, handle=sopnb.HandleSettings(progress=False)) as db:
+        for n in range(1_000_000):
+            line.say("begin")
+            try:
+                if n % 3:
+                    names = list(db["rows"].index.names)
+                    with db.unlock("race") as admin:
+                        admin.alter("rows", index=ORDERS[names == ORDERS[0]])
+                elif "by_text" in db["rows"].indexes():
+                    db["rows"].drop_index("by_text")
+                else:
+                    db["rows"].create_index("by_text", ["text", "-number"])
+            except (Conflict, InvalidState, InvalidInput) as error:
+                line.say(f"refused {error}")
             line.say(n)
             if line.told():
                 return
