@@ -79,7 +79,7 @@ class Suggestions(Sequence[Suggestion]):
         return display.html(self)
 
 
-def suggest(data: Any, queries: Iterable[Any] = (), *, most: int = 5) -> Suggestions:
+def suggest(data: Any, queries: Iterable[Any] | None = None, *, most: int = 5) -> Suggestions:
     """Return index specifications that suit a frame, ranked, with the reasons in words.
 
     ``data`` is a frame of pandas or polars, Arrow data, or a list of dicts; all its rows are looked at. The named index of a pandas

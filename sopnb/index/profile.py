@@ -115,16 +115,12 @@ def _plain(column: Any) -> Any:
         kind = pa.large_string()
     elif t.is_binary(kind) or t.is_binary_view(kind):
         kind = pa.large_binary()
-    if isinstance(column, pa.ChunkedArray) and t.is_dictionary(column.type):
-        column = pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], column.type.value_type)
-    elif t.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if kind != column.type:
-        column = column.cast(kind)
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    whole = column.combine_chunks()
-    return whole if not isinstance(whole, pa.ChunkedArray) else pa.concat_arrays(whole.chunks) if whole.num_chunks else pa.array([], kind)
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    if t.is_dictionary(column.type):  # Arrow takes no views
+        arrays = [chunk.dictionary.cast(kind).take(chunk.indices) for chunk in chunks]
+    else:
+        arrays = [chunk if chunk.type == kind else chunk.cast(kind) for chunk in chunks]
+    return arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays) if arrays else pa.array([], kind)
 
 
 def _all_match(values: Any, pattern: str) -> bool:

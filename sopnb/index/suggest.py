@@ -55,7 +55,7 @@ class Findings:
 
 
 def suggest(
-    table: Any, queries: Iterable[Any] = (), *, key: Sequence[str] = (), most: int = 5, unfit: Mapping[str, str] | None = None
+    table: Any, queries: Iterable[Any] | None = None, *, key: Sequence[str] = (), most: int = 5, unfit: Mapping[str, str] | None = None
 ) -> Findings:
     """Return the index specifications that suit an Arrow table; see ``sopnb.suggest``.
 
@@ -63,10 +63,13 @@ def suggest(
     """
     if most < 1:
         raise InvalidInput(f"most={most}; ask for at least 1 suggestion")
-    given = [queries] if isinstance(queries, str) else list(queries)
+    given = [queries] if isinstance(queries, str) else list(queries or ())
     if len(given) > MOST_QUERIES:
         raise InvalidInput(f"{len(given)} queries were given; give the {MOST_QUERIES} that matter most")
     asked = list(dict.fromkeys(Query.of(query, table.column_names) for query in given))
+    for name in table.column_names:
+        if table.column_names.count(name) > 1:
+            raise InvalidInput(f"column {name!r} is there twice; rename one of them")
     if table.num_rows < 2:
         return Findings(notes=("fewer than 2 rows say nothing about keys",))
     return _Search(table, asked, key, most, unfit or {}).findings()
@@ -92,11 +95,10 @@ class _Search:
         keys = self._unique()
         ranked = sorted((self._ordered(key) for key in keys), key=self._rank)
         best = [self._told(fields) for fields in ranked]
-        if not best and not self.asked and self.columns:
+        served = [self._told(fields, unique=False, query=query) for query, fields in self._for_queries(ranked[:1])]
+        if not best and not served and self.columns:
             best = [self._told(self._fields(widest(self._candidates(list(self.columns.values())))), unique=False)]
         self._say_what_adds_nothing(ranked)
-        first = ranked[:1]
-        served = [self._told(fields, unique=False, query=query) for query, fields in self._for_queries(first)]
         suggestions = list({s.specification: s for s in (*best[:1], *served, *best[1:])}.values())
         return Findings(tuple(suggestions[: self.most]), tuple(self.notes), self.left_out)
 
@@ -115,10 +117,11 @@ class _Search:
             self.left_out |= why | {c.name: c.poor for c in everything if c not in columns}
         elif everything:
             repeated = self.rows - distinct(everything)
+            rows = f"{repeated:,} rows repeat" if repeated > 1 else "1 row repeats"
             self.notes.append(
-                f"nothing is unique: {f'{repeated:,} rows repeat' if repeated > 1 else '1 row repeats'} others in every column"
+                f"nothing is unique: {rows} others in every column that can be in a key"
                 if repeated
-                else f"no combination of up to {WIDEST} columns is unique"
+                else f"no unique combination of up to {WIDEST} columns was found"
             )
         if found.bounded:
             self.notes.append(f"the search ended at its limits: {MOST_COLUMNS} columns, {MOST_COMBINATIONS:,} combinations")
@@ -234,16 +237,14 @@ class _Search:
             if spare:
                 rest = [column.name for column in key if column in kept]
                 is_unique = ", which is unique" if distinct(kept) == self.rows else ", which tells as many rows apart"
-                self.notes.append(
-                    f"{_and(spare)} add{'s' * (len(spare) == 1)} nothing to ({', '.join(asked)}): ({', '.join(rest)}){is_unique}"
-                )
+                self.notes.append(f"{_add(spare)} nothing to ({', '.join(asked)}): ({', '.join(rest)}){is_unique}")
         if ranked and len(self.columns) > len(ranked[0]):
             names = [field.name for field in ranked[0]]
             others = [c.name for c in self.columns.values() if c.name not in names]
             codes = [c.name for c in self.columns.values() if c.name in others and c.text]
             named = (codes or others)[:MOST_NAMED]
-            more = " or any other column" if len(named) < len(others) else ""
-            self.notes.append(f"({', '.join(names)}) is unique already: {', '.join(named)}{more} adds nothing to it")
+            told = f"{', '.join(named)} or any other column adds" if len(named) < len(others) else _add(named)
+            self.notes.append(f"({', '.join(names)}) is unique already: {told} nothing to it")
 
 
 def _against(column: Profile) -> str:
@@ -258,5 +259,5 @@ def _percent(part: int, whole: int) -> str:
     return f"{told} %"
 
 
-def _and(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+def _add(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]} add" if len(names) > 1 else f"{names[0]} adds"

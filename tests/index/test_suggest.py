@@ -208,7 +208,7 @@ def test_what_is_not_unique_is_said_to_be_so() -> None:
     assert only.specification == IndexSpecification.of("a", unique=False)
     assert only.distinct == 0.75
     assert only.reason == "not unique: 75.0 % of the rows are distinct"
-    assert twice.notes == ("nothing is unique: 1 row repeats others in every column",)
+    assert twice.notes == ("nothing is unique: 1 row repeats others in every column that can be in a key",)
 
 
 def test_duplicates_outside_of_the_sample_are_found() -> None:
@@ -228,7 +228,7 @@ def test_the_search_is_bounded_and_says_so() -> None:
     table = pa.table({f"c{at}": random.integers(0, 9, 4096) for at in range(40)})
     findings = suggest(table)
     assert findings.notes == (
-        "no combination of up to 4 columns is unique",
+        "no unique combination of up to 4 columns was found",
         "the search ended at its limits: 24 columns, 4,096 combinations",
     )
     (only,) = findings.suggestions
@@ -271,6 +271,29 @@ def test_a_query_for_what_cannot_be_a_key_is_told() -> None:
         "no index serves (tags): tags is left out, list<item: int64> cannot be a key",
         "no index serves (same): same is left out, the same in every row",
     )
+    nothing_else = suggest(pa.table({"a": [1, 1, 2], "same": [0, 0, 0]}), ["same"])
+    assert [str(s.specification) for s in nothing_else.suggestions] == ["a"]
+
+
+def test_text_is_the_same_in_whatever_arrow_holds_it() -> None:
+    words = ["x", "y", None, "y"]
+    plain = pa.array(words)
+    indices = pa.array([0, 1, None, 1], pa.int8())
+    forms = [
+        plain.cast(pa.large_string()),
+        plain.cast(pa.string_view()),
+        plain.dictionary_encode(),
+        pa.DictionaryArray.from_arrays(indices, pa.array(["x", "y"], pa.string_view())),
+        pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, 1]), pa.array(["x", "y", None])),
+        pa.chunked_array([plain[:1].dictionary_encode(), plain[1:].dictionary_encode()]),
+        pa.chunked_array([plain[:2], plain[2:2], plain[2:]]),
+    ]
+    wanted = suggest(pa.table({"word": plain, "n": [1, 2, 3, 3]}))
+    assert str(wanted.suggestions[0].specification) == "word, n"
+    for form in forms:
+        assert suggest(pa.table({"word": form, "n": [1, 2, 3, 3]})) == wanted
+    with pytest.raises(InvalidInput, match="column 'a' is there twice"):
+        suggest(pa.table([plain, plain], names=["a", "a"]))
 
 
 def test_a_column_whose_name_begins_with_a_sign_is_itself() -> None:
