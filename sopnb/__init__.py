@@ -46,6 +46,7 @@ from sopnb.snapshot import Snapshot
 from sopnb.store import Store
 from sopnb.suggestions import Suggestions, suggest
 from sopnb.transaction import Transaction
+from sopnb.watch import Watch
 
 __all__ = [
     "Closed",
@@ -87,6 +88,7 @@ __all__ = [
     "Timeout",
     "Transaction",
     "UnsupportedFormat",
+    "Watch",
     "errors",
     "load_ipython_extension",
     "open",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -19,11 +20,12 @@ from sopnb.engine.bulk import OnError
 from sopnb.engine.check import Report
 from sopnb.engine.counts import Counts
 from sopnb.engine.engine import Engine
-from sopnb.engine.past import differences, visible
+from sopnb.engine.past import Stretch, all_written, differences
+from sopnb.engine.revert import revert
 from sopnb.engine.state import State
 from sopnb.engine.upkeep import Upkeep
 from sopnb.engine.work import Mode, Work
-from sopnb.errors import InvalidInput, StoreNotFound
+from sopnb.errors import Conflict, InvalidInput, StoreNotFound
 from sopnb.history import EPOCH, log_frame
 from sopnb.schema import Schema
 from sopnb.settings import DatabaseSettings, HandleSettings
@@ -32,6 +34,7 @@ from sopnb.sql import Parameters, Result
 from sopnb.storage.location import Location
 from sopnb.store import Store
 from sopnb.transaction import Transaction
+from sopnb.watch import Watch
 
 T = TypeVar("T")
 Moment = int | str | datetime
@@ -78,6 +81,7 @@ class Database:
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
+        self._watches: weakref.WeakSet[Watch] = weakref.WeakSet()
 
     @property
     def name(self) -> str:
@@ -285,7 +289,7 @@ class Database:
         """Return the commits that are kept as a DataFrame, one row each, oldest first; folds and other upkeep are not among them.
 
         Its columns are ``seq``, ``time`` (UTC), ``author``, ``message``, ``stores`` (names, with ", " between them), ``inserted``,
-        ``updated`` and ``deleted`` (records), ``notes`` (what was created, dropped, renamed or tagged), ``txid``. Stores go by the name
+        ``updated`` and ``deleted`` (records), ``notes`` (what was created, dropped, renamed, tagged), ``txid``. Stores go by the name
         they have now, those dropped by now by their last one. ``store`` asks for the commits that did something to stores of this name,
         and counts that alone; ``since`` for those after that commit; ``limit`` for so many of the newest.
 
@@ -304,8 +308,7 @@ class Database:
         if since < 0 or (limit is not None and limit < 0):
             raise InvalidInput(f"log(since={since}, limit={limit}): give numbers from 0 on")
         engine = self._lease.use()
-        names = visible(engine.state())
-        return log_frame(engine.log(since), names, store=store, limit=limit)
+        return log_frame(engine.log(since), engine.state(), store=store, limit=limit)
 
     def diff(self, a: Moment, b: Moment, store: str) -> Any:
         """Return how the records of a store differ between two moments, as a DataFrame in the order of the key.
@@ -348,6 +351,118 @@ class Database:
         if found is None:
             raise StoreNotFound(store, tuple(sorted({*old.names, *new.names})))
         return found[0], past.difference(*found, store)
+
+    def changes(self, since: Moment, store: str | None = None) -> Any:
+        """Return every change of a record after a moment, in the order of the commits, as a DataFrame.
+
+        ``since`` is the number of a commit, the name of a tag, or a time (with a zone). ``_seq``, ``_time`` (UTC), ``_author`` and
+        ``_message`` say which commit it was, ``_change`` is "insert", "update" or "delete"; beside them is the record as it became, of a
+        deletion the record that was deleted. To drop a store is to delete its records. Within a commit the order is that of the key.
+
+        With ``store`` they are those of one store, through its other names and the earlier stores that it took the place or the name of,
+        in its own dtypes and with its index. Without, ``_store`` names the store as it was called then; the columns are those of all
+        stores that changed, numbers as nullable dtypes, and what a record has not is missing. What was created or renamed is in ``log``.
+
+        Raises ``HistoryTrimmed`` if those commits are no longer kept, ``StoreNotFound``, ``TagNotFound``.
+
+        >>> import sopnb
+        >>> db = sopnb.open(":memory:")
+        >>> planes = db.create("planes", schema={"tailnum": "string", "seats": "int64"}, index="tailnum")
+        >>> counts = planes.insert([{"tailnum": "N1", "seats": 55}, {"tailnum": "N3", "seats": 182}], message="two")
+        >>> planes.update("N1", {"seats": 2}, message="oops").seq, planes.delete("N3", message="gone").seq
+        (3, 4)
+        >>> db.changes(2, "planes")[["_seq", "_message", "_change", "tailnum", "seats"]]
+           _seq _message _change tailnum  seats
+        0     3     oops  update      N1      2
+        1     4     gone  delete      N3    182
+        """
+        told, schema = self._changes(since, store)
+        if schema is None or store is None:
+            return past.mixed(list(told))
+        return past.frame([past.Told.nothing(schema, past.HISTORY, store), *told])
+
+    def iter_changes(self, since: Moment, store: str | None = None, size: int = past.BATCH_ROWS) -> Iterator[Any]:
+        """Return an iterator over what ``changes`` returns, in DataFrames of about ``size`` rows: for more than fits into memory."""
+        told, schema = self._changes(since, store)
+        return past.mixed_frames(told, size) if schema is None else past.frames(told, size)
+
+    def _changes(self, since: Moment, store: str | None) -> tuple[Iterator[past.Told], Schema | None]:
+        engine = self._lease.use()
+        stretch = Stretch(engine, self._state_at(engine, since), engine.state())
+        if store is None:
+            return past.changes(all_written(stretch, None), named=True), None
+        id = stretch.named(store)
+        if id is None:
+            raise StoreNotFound(store, self.stores())
+        line = stretch.lineage(id)
+        return past.changes_of(all_written(stretch, line), line, store), line[0].schema
+
+    def revert(self, seq: int, message: str | None = None) -> Counts:
+        """Undo what one commit did, by a new commit, durably; return what that did to records.
+
+        Records, stores that it created, dropped or renamed, and tags become what they were before it. What was done since stays: if it
+        was done to one of the same records, to a store that would go, or to a name that is needed, ``Conflict`` names the store, the key
+        and the later commit, and nothing is written. A record that was changed back since is as good as one that was never changed. A
+        revert can be reverted, which does again what was undone.
+
+        A commit of any size is undone in bounded memory. ``message`` is what the log says; None repeats the one of that commit. What was
+        done to indexes, or to the columns or the key of a store, is not reverted. Raises ``HistoryTrimmed`` if what was before the commit
+        is no longer kept, ``InvalidInput`` if there is no such commit, ``ReadOnly``.
+
+        >>> import sopnb
+        >>> db = sopnb.open(":memory:")
+        >>> planes = db.create("planes", schema={"tailnum": "string", "seats": "int64"}, index="tailnum")
+        >>> planes.insert({"tailnum": "N1", "seats": 55}).seq, planes.update("N1", {"seats": 2}, message="oops").seq
+        (2, 3)
+        >>> db.revert(3)
+        Counts(inserted=0, updated=1, unchanged=0, deleted=0, missing=0, seq=4)
+        >>> planes["N1"]["seats"], db.log()["message"].iloc[-1]
+        (55, 'revert 3: oops')
+        """
+        engine = self._lease.use()
+        if isinstance(seq, bool) or not isinstance(seq, int):
+            raise InvalidInput(f"{seq!r} is no commit; give its number, as log() tells it")
+        with Progress(engine.handle, engine.clock).bar(f"revert {seq}", None) as progress:
+
+            def body(work: Work) -> Counts | Conflict:
+                try:
+                    counts, said = revert(engine, work, seq, progress)
+                except Conflict as conflict:  # trying again would not help
+                    work.rollback()
+                    return conflict
+                work.message = (f"revert {seq}: {said}" if said else f"revert {seq}") if message is None else message
+                return counts
+
+            done, made = attempt(engine, body)
+        if isinstance(done, Conflict):
+            raise done
+        return done.at(made)
+
+    def watch(self, callback: Callable[[Any], object], *, since: Moment | None = None, store: str | None = None) -> Watch:
+        """Call ``callback`` with a DataFrame of the changes of each new commit, whichever process makes it, until the watch is stopped.
+
+        The frames are those of ``changes``, one for each commit that changed records, several of at most about 65,000 rows for a large
+        one; they come in order, from a thread of the watch. ``since`` begins earlier than now. With ``store`` they are those of the store
+        that has this name when the commit is made. The callback may use the database; while it runs, later commits wait to be told.
+
+        An error of the callback ends the watch, and so does ``HistoryTrimmed`` where commits are gone that were not told yet, which can
+        only happen with ``mode="r"``: nothing is left out without a word. ``Watch.stop`` raises it.
+
+        >>> import queue, sopnb
+        >>> db, told = sopnb.open(":memory:"), queue.Queue()
+        >>> planes = db.create("planes", schema={"tailnum": "string", "seats": "int64"}, index="tailnum")
+        >>> with db.watch(told.put, store="planes"):
+        ...     counts = planes.insert({"tailnum": "N1", "seats": 55})
+        ...     print(told.get()[["_seq", "_change", "tailnum", "seats"]])
+           _seq _change tailnum  seats
+        0     2  insert      N1     55
+        """
+        engine = self._lease.use()
+        state = engine.state() if since is None else self._state_at(engine, since)
+        Stretch(engine, state, engine.state())  # from here on it is held
+        watch = Watch(self._lease, callback, state, store)
+        self._watches.add(watch)
+        return watch
 
     @staticmethod
     def _state_at(engine: Engine, moment: Moment) -> State:
@@ -414,6 +529,8 @@ class Database:
 
     def close(self) -> None:
         """Close this handle; the last one of the process lets go of the folder. Harmless to repeat; commits are durable without it."""
+        for watch in list(self._watches):
+            watch.end()
         self._lease.close()
 
     def __enter__(self) -> Database:

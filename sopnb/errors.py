@@ -51,12 +51,20 @@ class Conflict(SopError):
     ``store`` and ``key`` say where (``key`` is None for a catalogue change), ``seq`` which commit it was.
     """
 
-    def __init__(self, reason: str, *, store: str | None = None, key: object = None, seq: int | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        store: str | None = None,
+        key: object = None,
+        seq: int | None = None,
+        remedy: str = "run the transaction again, or use db.run(fn)",
+    ) -> None:
         self.store, self.key, self.seq = store, key, seq
         where = "" if store is None else f" in store {store!r}"
         which = "" if key is None else f" at key {key!r}"
         by = "" if seq is None else f" (commit {seq})"
-        super().__init__(f"conflict{where}{which}: {reason}{by}; run the transaction again, or use db.run(fn)")
+        super().__init__(f"conflict{where}{which}: {reason}{by}; {remedy}")
 
 
 class CommitUnknown(SopError):

@@ -153,6 +153,15 @@ class History:
         while len(self.contents) <= self.db.seq:
             self.contents.append(content)
 
+    def content(self) -> dict[str, Rows]:
+        """Return what the database itself says that its stores hold."""
+        frames = {name: self.db[name][:].to_pandas() for name in self.db.stores()}
+        return {name: dict(zip(frame["k"], frame["v"], strict=True)) for name, frame in frames.items()}
+
+    def rows(self, seq: int) -> dict[str, Rows]:
+        """Return what the stores held after a commit."""
+        return {name: rows for name, (_, rows) in self.contents[seq].items()}
+
     def followed(self, a: int, b: int, name: str) -> tuple[Rows, Rows]:
         """Return the records at a and at b > a of a store that has this name at b, or else had it at a."""
         old, new = self.contents[a], self.contents[b]

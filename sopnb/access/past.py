@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb.engine.entries import Entries, concatenated
-from sopnb.engine.past import Difference, Written
+from sopnb.engine.past import Ancestor, Difference, Written, fitting
 from sopnb.engine.versions import Versions
 from sopnb.errors import InvalidInput
 from sopnb.schema import ID, Schema
@@ -171,13 +171,30 @@ def difference(schema: Schema, differences: Iterable[Difference], store: str) ->
         yield Told.of(schema, rows.take(order), said, store)
 
 
-def changes(written: Iterable[Written], *, named: bool, fit: Any = None, schema: Schema | None = None) -> Iterator[Told]:
-    """Yield what commits wrote; ``named`` adds the name of the store, ``fit`` brings the rows of a store into one schema."""
+def changes(written: Iterable[Written], *, named: bool) -> Iterator[Told]:
+    """Yield what commits wrote; ``named`` adds the name of the store."""
     for each in written:
-        commit, payload, store = each.step.commit, each.step.payload, each.store
-        said: dict[str, Any] = {SEQ: commit.seq, TIME: commit.time, AUTHOR: payload.author, MESSAGE: payload.message}
-        if named:
-            said[STORE] = store.name
-        said[CHANGE] = each.kinds
-        rows = each.entries if fit is None else fit(store.id)(each.entries)
-        yield Told.of(store.schema if schema is None else schema, rows, said, store.name)
+        yield _change(each, each.store.schema, each.entries, named=named)
+
+
+def changes_of(written: Iterable[Written], line: Sequence[Ancestor], store: str) -> Iterator[Told]:
+    """Yield what commits wrote in one store and those before it, all in its schema.
+
+    Raises ``InvalidInput`` or ``SchemaMismatch`` if those before it had another key, or columns that do not fit.
+    """
+    schema = line[0].schema
+    fits: dict[int, Any] = {}
+    for each in written:
+        id = each.store.id
+        if id not in fits:
+            fits[id] = fitting(each.store.schema, schema, store)
+        yield _change(each, schema, fits[id](each.entries), named=False)
+
+
+def _change(each: Written, schema: Schema, rows: Entries, *, named: bool) -> Told:
+    commit, payload = each.step.commit, each.step.payload
+    said: dict[str, Any] = {SEQ: commit.seq, TIME: commit.time, AUTHOR: payload.author, MESSAGE: payload.message}
+    if named:
+        said[STORE] = each.store.name
+    said[CHANGE] = each.kinds
+    return Told.of(schema, rows, said, each.store.name)

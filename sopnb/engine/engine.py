@@ -61,8 +61,8 @@ FARTHEST = 100_000
 class CommitInfo:
     """One line of the history: ``stores`` maps a store's id to (inserted, updated, deleted).
 
-    ``catalogue`` has (kind, store id, name) of the stores created, dropped and renamed, and of those altered: "replace" of the old one,
-    "alter" of the one in its place. ``indexes`` has (kind, store id, name) of indexes, ``tags`` (name, seq), 0 for one taken away.
+    ``catalogue`` has (kind, store id, name) of the stores created, dropped and renamed, ``tags`` (name, seq), 0 for one taken away,
+    ``steps`` (kind, projection id, store id, index) of indexes, and of stores that took the place of others.
     """
 
     seq: int
@@ -73,7 +73,7 @@ class CommitInfo:
     stores: dict[int, tuple[int, int, int]]
     catalogue: tuple[tuple[str, int, str], ...]
     tags: tuple[tuple[str, int], ...]
-    indexes: tuple[tuple[str, int, str], ...] = ()
+    steps: tuple[tuple[str, int, int, str], ...] = ()
 
 
 class Engine:
@@ -305,13 +305,11 @@ class Engine:
             if payload.upkeep:
                 continue
             stores = {change.store: (change.inserted, change.updated, change.deleted) for change in payload.changes}
-            catalogue = [(change.kind, change.store, change.name) for change in payload.catalogue]
-            for step in payload.projections:
-                if step.kind == "replace" and step.what:
-                    catalogue += [("replace", step.of, step.what["name"]), ("alter", step.store, step.what["name"])]
-            indexes = tuple((s.kind, s.of, s.what["index"]) for s in payload.projections if s.kind in ("finish", "drop") and s.what)
+            catalogue = tuple((change.kind, change.store, change.name) for change in payload.catalogue)
             told = commit.seq, commit.time, commit.txid, payload.author, payload.message
-            infos.append(CommitInfo(*told, stores, tuple(catalogue), tuple(payload.tags), indexes))
+            told_of = (step for step in payload.projections if step.kind != "begin" and step.what)
+            steps = tuple((step.kind, step.store, step.of, (step.what or {}).get("index", "")) for step in told_of)
+            infos.append(CommitInfo(*told, stores, catalogue, tuple(payload.tags), steps))
         return infos
 
     def _kept(self, after: int) -> Sequence[Commit]:

@@ -9,7 +9,8 @@ Stores without a name are the engine's own: the past of those is nobody's busine
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from sopnb.engine import record
 from sopnb.engine.entries import Entries, Entry, concatenated
 from sopnb.engine.layers import Found
 from sopnb.engine.merge import Part, loaded, merged
-from sopnb.engine.record import DELETE, CatalogueChange, Payload, StoreChange
+from sopnb.engine.record import DELETE, Payload, StoreChange
 from sopnb.engine.same import differ
 from sopnb.engine.state import State, StoreState, tree_ref
 from sopnb.engine.tail import Tail
@@ -77,25 +78,43 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """A store between its creation by commit ``since`` (0: before all that is looked at) and ``until``, when another one took its name."""
+    """A store between its creation by commit ``since`` (0: before all that is looked at) and ``until``, when another one took its name.
+
+    ``moved`` says that it was made of the records of the one before it, with other columns or another key.
+    """
 
     id: int
     since: int
     until: int
     schema: Schema
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Birth:
+    """How a store came to be; ``of`` is the one whose place it took, its records with it."""
+
+    seq: int
+    id: int
+    schema: Schema
+    before: tuple[int, ...]
+    of: int | None = None
 
 
 class Stretch:
     """The commits after state ``since`` up to state ``until``. All of it stays readable as long as this object lives."""
 
-    def __init__(self, engine: Engine, since: State, until: State) -> None:
-        """``since`` is a state that the engine handed out. Raises ``HistoryTrimmed`` if the log no longer begins there."""
+    def __init__(self, engine: Engine, since: State, until: State, *, held: bool = False) -> None:
+        """``since`` is a state that the engine handed out, ``held`` from a time on when it was not older than what is kept for everybody.
+
+        Raises ``HistoryTrimmed`` if what came after it need not be there any more.
+        """
         self._engine, self.since, self.until = engine, since, until
         horizon = engine.state().horizon
         commits: Sequence[Commit] = ()
         try:
             if since.seq < until.seq:
-                if since.seq < horizon:
+                if since.seq < horizon and not (held and engine.backend.writable):
                     raise Trimmed(since.seq, horizon + 1)
                 commits = engine.backend.registry.read(since.seq)
         except Trimmed:
@@ -121,42 +140,55 @@ class Stretch:
             yield Step(commit, payload, state, after)
             state = after
 
-    def catalogue(self) -> Iterator[tuple[int, CatalogueChange]]:
-        """Yield (seq, change) of the stores that came, went or got another name."""
-        for commit, payload in self.commits():
-            for change in payload.catalogue:
-                yield commit.seq, change
-            for step in payload.projections:
-                if step.kind == "replace" and step.what:  # the successor goes on where the old one ends
-                    yield commit.seq, CatalogueChange("drop", step.of, 0, step.what["name"])
-                    yield commit.seq, CatalogueChange("create", step.store, 1, step.what["name"], step.what["schema"])
+    def named(self, name: str) -> int | None:
+        """Return the store of this name, or the last one that was dropped with it; None if there was none."""
+        id = self.until.names.get(name)
+        for _, payload in self.commits(newest_first=True) if id is None else ():
+            for change in reversed(payload.catalogue):
+                if change.kind == "drop" and change.name == name:
+                    return change.store
+        return id
 
     def lineage(self, id: int) -> list[Ancestor]:
-        """Return a store, the one that had its name when it was created and was dropped until then, the one before that, and so on."""
-        events = list(self.catalogue())
+        """Return a store; the one whose place it took, or that had its name and was dropped before it was created; and so on."""
+        born = list(self._births())
+        there = visible(self.since)
         line: list[Ancestor] = []
-        next_one: int | None = id
+        here: int | None = id
         until = self.until.seq
-        while next_one is not None:
-            here, next_one = next_one, None
-            if here in self.since.by_id:
+        while here is not None:
+            if here in there:
                 line.append(Ancestor(here, 0, until, self.since.by_id[here].schema))
                 break
-            at = next(at for at, (_, change) in enumerate(events) if change.store == here and change.schema is not None)
-            born, created = events[at]
-            line.append(Ancestor(here, born, until, Schema.from_dict(created.schema or {})))
+            birth = next(birth for birth in born if birth.id == here)
+            line.append(Ancestor(here, birth.seq, until, birth.schema, birth.of is not None))
             known = {ancestor.id for ancestor in line}
-            for _, change in events[:at]:
-                if change.kind == "drop" and change.name == created.name and change.store not in known:
-                    next_one = change.store
-            until = born
+            here, until = next((each for each in birth.before if each not in known), None), birth.seq
         return line
 
-    def net(self, id: int) -> Iterator[Difference] | None:
-        """Return what became of the records of a store that is there all the time; None if the log cannot say it."""
-        store = self.since.store(id)
-        net = _alone(store, self.since.seq)
+    def _births(self) -> Iterator[_Birth]:
+        """Yield the stores that came to be, each with those that may be the one before it, the likeliest first."""
+        dropped: dict[str, list[int]] = {}
+        begun = {id: store.schema for id, store in self.since.by_id.items() if store.projection is not None}
         for commit, payload in self.commits():
+            for change in payload.catalogue:
+                if change.kind == "drop":
+                    dropped.setdefault(change.name, []).insert(0, change.store)
+                elif change.schema is not None:
+                    yield _Birth(commit.seq, change.store, Schema.from_dict(change.schema), tuple(dropped.get(change.name, ())))
+            for step in payload.projections:
+                if step.kind == "begin" and step.what is not None:
+                    begun[step.store] = Schema.from_dict(step.what["schema"])
+                elif step.kind == "replace":
+                    yield _Birth(commit.seq, step.store, begun[step.store], (step.of,), step.of)
+
+    def net(self, id: int, since: State) -> Iterator[Difference] | None:
+        """Return what became of the records of a store that is there in a state of the stretch; None if the log cannot say it."""
+        store = since.store(id)
+        net = _alone(store, since.seq)
+        for commit, payload in self.commits():
+            if commit.seq <= since.seq:
+                continue
             if any(change.store == id and change.kind != "rename" for change in payload.catalogue):
                 return None
             for change in payload.changes:
@@ -172,15 +204,19 @@ class Stretch:
             found = store.stack.find(entries.keys(store.schema))
             yield from _told(_found(found, entries, store.schema), entries.live(), store.schema)
 
-    def last_change(self, id: int, key: bytes | None, schema: Schema, *, after: int) -> int:
-        """Return the newest commit beyond ``after`` that changed a record, or the store itself where ``key`` is None; 0 if none did."""
+    def last_change(self, id: int, key: bytes | None = None, schema: Schema | None = None, *, after: int) -> int:
+        """Return the newest commit beyond ``after`` that changed a record, or what a store is, where there is no key; 0 if none did."""
         for commit, payload in self.commits(newest_first=True):
             if commit.seq <= after:
                 return 0
             if any(change.store == id and (key is None or change.kind != "rename") for change in payload.catalogue):
                 return commit.seq
-            for change in payload.changes if key is not None else ():
-                if change.store == id and change_of(change, commit.seq, key or b"", schema, self._engine) is not None:
+            if key is None or schema is None:
+                if any(id in (step.store, step.of) for step in payload.projections):
+                    return commit.seq
+                continue
+            for change in payload.changes:
+                if change.store == id and change_of(change, commit.seq, key, schema, self._engine) is not None:
                     return commit.seq
         return 0
 
@@ -209,32 +245,38 @@ def differences(engine: Engine, old: State, new: State, name: str) -> tuple[Sche
     if old.seq > new.seq:
         found = differences(engine, new, old, name)
         return None if found is None else (found[0], (difference.turned for difference in found[1]))
-    before, after = _followed(old, new, name)
+    before, after = _followed(engine, old, new, name)
     if before is None:
         return None if after is None else (after.schema, (difference.turned for difference in _one_sided(after)))
     if after is None:
         return before.schema, _one_sided(before)
-    same = before.id == after.id and before.layout == after.layout
-    if same and old.seq >= engine.state().horizon:
-        try:
-            net = Stretch(engine, old, new).net(before.id)
-        except HistoryTrimmed:  # the states are tagged, the log between them is gone
-            net = None
-        if net is not None:
-            return after.schema, net
+    if before.id == after.id:
+        with suppress(HistoryTrimmed):  # the states are tagged, the log between them is gone
+            return after.schema, differences_of(Stretch(engine, old, new), old, before, after)
     return after.schema, side_by_side(before, after, name)
 
 
-def _followed(old: State, new: State, name: str) -> tuple[StoreState | None, StoreState | None]:
+def differences_of(stretch: Stretch, old: State, before: StoreState, after: StoreState) -> Iterator[Difference]:
+    """Yield how one store differs between a state of a stretch and its last one."""
+    net = stretch.net(before.id, old)
+    return side_by_side(before, after) if net is None else net
+
+
+def _followed(engine: Engine, old: State, new: State, name: str) -> tuple[StoreState | None, StoreState | None]:
     """Return a store in two states, by the name that it has in the newer one, or else had in the older one."""
+    there = visible(old)
     id = new.names.get(name)
-    if id is not None:
-        earlier = id if id in old.by_id else old.names.get(name)
-        return None if earlier is None else old.store(earlier), new.store(id)
-    id = old.names.get(name)
     if id is None:
-        return None, None
-    return old.store(id), new.store(id) if id in new.by_id else None
+        id = old.names.get(name)
+        if id is None:
+            return None, None
+        return old.store(id), new.store(id) if id in visible(new) else None
+    earlier = id if id in there else old.names.get(name)
+    if id not in there:
+        with suppress(HistoryTrimmed):
+            known = [ancestor.id for ancestor in Stretch(engine, old, new).lineage(id) if ancestor.id in there]
+            earlier = known[0] if known else earlier
+    return None if earlier is None else old.store(earlier), new.store(id)
 
 
 def _one_sided(store: StoreState) -> Iterator[Difference]:
@@ -432,16 +474,21 @@ class Written:
 KINDS = np.array(["insert", "update", "delete"], object)
 
 
-def written(step: Step) -> Iterator[Written]:
-    """Yield all that one commit did to records, ascending within each store; the records of a store that it dropped were deleted."""
+def written(step: Step, wanted: Callable[[int, str], bool] = lambda id, name: True) -> Iterator[Written]:
+    """Yield all that one commit did to records, ascending within each store; the records of a store that it dropped were deleted.
+
+    ``wanted`` says of a store, by its id and the name that it had, whether it is asked for.
+    """
     dropped = {change.store for change in step.payload.catalogue if change.kind == "drop"}
-    before = visible(step.before)
+    before = visible(step.before) if dropped else {}
     for id in sorted(dropped & before.keys(), key=lambda id: before[id]):
-        store = step.before.store(id)
-        for part in store.stack.scan():
-            yield Written(step, store, part, np.full(len(part), "delete", object))
-    after = visible(step.after)
-    for change in sorted((c for c in step.payload.changes if c.store in after), key=lambda c: after[c.store]):
+        if wanted(id, before[id]):
+            store = step.before.store(id)
+            for part in store.stack.scan():
+                yield Written(step, store, part, np.full(len(part), "delete", object))
+    after = visible(step.after) if step.payload.changes else {}
+    changes = [change for change in step.payload.changes if change.store in after and wanted(change.store, after[change.store])]
+    for change in sorted(changes, key=lambda change: after[change.store]):
         store = step.after.store(change.store)
         for part in step.parts(change):
             kinds = KINDS[np.where(part.ops == DELETE, 2, np.where(part.deltas > 0, 0, 1))]
@@ -449,6 +496,17 @@ def written(step: Step) -> Iterator[Written]:
             if len(deleted):
                 part = _with_deleted(part, deleted, step.before.store(change.store))
             yield Written(step, store, part, kinds)
+
+
+def all_written(stretch: Stretch, line: Sequence[Ancestor] | None) -> Iterator[Written]:
+    """Yield all that the commits of a stretch did to records, in their order: in every store, or in one and those before it."""
+    known = None if line is None else {ancestor.id: ancestor for ancestor in line}
+    for step in stretch.steps():
+        seq = step.commit.seq
+        if known is None:
+            yield from written(step)
+        else:
+            yield from written(step, lambda id, name, seq=seq: id in known and known[id].since <= seq <= known[id].until)  # type: ignore[misc]
 
 
 def _with_deleted(part: Entries, deleted: Any, before: StoreState) -> Entries:

@@ -267,6 +267,21 @@ class StoreWork:
         self._add(self._piece(iter([new])))
         return self._count(Counts(updated=1))
 
+    def change(self, changes: Iterator[Entries]) -> Counts:
+        """Make these changes, ascending, each key once, of which it is known what they add to the row count."""
+        self.work.writing()
+        counts = Counts()
+
+        def counted() -> Iterator[Entries]:
+            nonlocal counts
+            for part in changes:
+                put, fresh = part.ops == PUT, part.deltas > 0
+                counts += Counts(inserted=int((put & fresh).sum()), updated=int((put & ~fresh).sum()), deleted=int((~put).sum()))
+                yield part
+
+        self._add(self._piece(counted()))
+        return self._count(counts)
+
     def delete(self, keys: Keys, *, progress: Progress = unseen) -> Counts:
         """Delete records by key, ascending and each once; those that are not there are counted as ``missing``."""
         self.work.writing()

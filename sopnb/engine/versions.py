@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from sopnb.engine.entries import Entries
-from sopnb.engine.past import Ancestor, Stretch, change_of, differs, fitting
+from sopnb.engine.past import Ancestor, Stretch, change_of, differs, fitting, visible
 from sopnb.engine.record import DELETE, decode
 from sopnb.engine.state import State
 from sopnb.errors import HistoryGone, InvalidInput, Trimmed
@@ -50,14 +50,15 @@ class Versions:
 
 def versions(engine: Engine, state: State, id: int, key: bytes) -> Versions:
     """Return the versions of a record up to a state, through other names of its store, and through those dropped before it of its name."""
-    stretch = _kept(engine, state)
-    for seq, change in stretch.catalogue():
-        if change.store == id and change.kind not in ("create", "drop", "rename"):  # what was before it has another layout
-            stretch = Stretch.after(engine, seq, state)
-    line, schema = stretch.lineage(id), state.store(id).schema
-    fits = [_fitting(each.schema, schema, state.store(id).name) for each in line]
-    known = fits.index(None) if None in fits else len(line)
-    since = line[known - 1].since if known < len(line) else stretch.since.seq
+    stretch, schema = _kept(engine, state), state.store(id).schema
+    while True:
+        line = stretch.lineage(id)
+        fits = [_fitting(each.schema, schema, state.store(id).name) for each in line]
+        known = fits.index(None) if None in fits else len(line)
+        since = line[known - 1].since if known < len(line) else stretch.since.seq
+        if known == len(line) or not line[known - 1].moved:
+            break
+        stretch = Stretch.after(engine, since, state)  # it begins with the records that it took over
     history = _History(engine, stretch, schema, key)
     for each, fit in zip(line[:known], fits, strict=False):
         history.add(each, fit)
@@ -118,12 +119,12 @@ class _History:
                 yield Version(commit.seq, kind, shown, (commit, payload.author, payload.message))
 
     def _follows(self, id: int, seq: int) -> bool:
-        return id in self._line and seq <= self._line[id][0].until
+        return id in self._line and self._line[id][0].since <= seq <= self._line[id][0].until
 
     def _first(self) -> Entries | None:
         """Return the record as the oldest state has it."""
         for id in self._line:
-            if id in self._stretch.since.by_id:
+            if id in visible(self._stretch.since):
                 entry = self._stretch.since.store(id).stack.get(self._key)
                 if entry is not None and entry.row is not None:
                     return self._row(id, entry.row, entry.seq)

@@ -89,16 +89,16 @@ class Work:
         self.names_read.add("")
         return tuple(sorted(self.names))
 
-    def create(self, name: str, schema: Schema) -> StoreWork:
-        """Create a store. Raises ``StoreExists``."""
+    def create(self, name: str, schema: Schema, *, id: int | None = None, layout: int = 1) -> StoreWork:
+        """Create a store; ``id`` and a higher ``layout`` are those of one that was dropped and comes back. Raises ``StoreExists``."""
         self.writing()
         self.names_read.add(name)
         if name in self.names:
             raise StoreExists(name)
-        id = self._new_id()
-        self.catalogue.append(CatalogueChange("create", id, 1, name, schema.to_dict()))
+        id = self._new_id() if id is None else id
+        self.catalogue.append(CatalogueChange("create", id, layout, name, schema.to_dict()))
         self._own_names()[name] = id
-        empty = StoreState(id, name, 1, schema, (), Tail(self.state.seq, schema), self.state.seq, self.room.reader)
+        empty = StoreState(id, name, layout, schema, (), Tail(self.state.seq, schema), self.state.seq, self.room.reader)
         draft = self._drafts[id] = StoreWork(self, empty, created=True)
         return draft
 
