@@ -16,7 +16,8 @@ from sopnb.access.assignment import Assignment
 from sopnb.access.explanation import Explanation
 from sopnb.access.expression import SEQ
 from sopnb.access.filter import Filter
-from sopnb.access.keyrange import Closed, KeyRange
+from sopnb.access.keyrange import NOTHING, Closed, KeyRange, encoded
+from sopnb.access.nearest import Nearest
 from sopnb.access.progress import Progress
 from sopnb.access.reading import Reading, commit_of, note, unnoted, with_commits, with_keys
 from sopnb.access.record import Record
@@ -30,7 +31,7 @@ from sopnb.engine.projection import own_schema
 from sopnb.engine.storework import StoreWork
 from sopnb.errors import InvalidInput, InvalidState
 from sopnb.frames.incoming import incoming, kept
-from sopnb.index import IndexSpecification
+from sopnb.index import IndexSpecification, successor
 from sopnb.schema import ID, Schema
 from sopnb.usage import Usage, usage
 
@@ -50,10 +51,10 @@ class Selection:
     Frames and tables have the types of the store's schema, so a page and the whole have the same dtypes. Positions begin at 0 and
     follow the direction.
 
-    >>> import pandas as pd, pyarrow.compute as pc, sopnb
+    >>> import pandas as pd, sopnb
     >>> db = sopnb.open(":memory:")
     >>> planes = db.load("planes", pd.DataFrame({"tailnum": ["N1", "N2", "N3"], "seats": [55, 149, 182]}), index="tailnum")
-    >>> large = planes["N1":"N3"].where(pc.field("seats") > 100)
+    >>> large = planes["N1":"N3"].where("seats > 100")
     >>> large.count(), large.select("seats").to_dicts()
     (1, [{'seats': 149}])
     """
@@ -83,12 +84,28 @@ class Selection:
         told += [] if startswith is None else [f"{startswith!r}…"]
         return self._narrowed(keys, f"prefix {' '.join(told)}" if told else "")
 
-    def where(self, condition: Any) -> Selection:
-        """Return the part for which a ``pyarrow.compute`` expression is true; where it is null, a record is left out.
+    def where(self, condition: Any, /, **parameters: Any) -> Selection:
+        """Return the part for which a condition is true: text in Common Expression Language, or a ``pyarrow.compute`` expression.
 
-        It sees every column, selected or not. Raises ``InvalidInput`` or ``SchemaMismatch`` at once if it does not fit the columns.
+        It sees every column, selected or not. Names in the text are columns, or parameters that are given by name; ``row["odd name"]`` is
+        a column of any name. Text beside a time column is a time, in the column's zone if it names none; ``x == null`` asks whether a value
+        is missing. Any other use of what is missing is unknown, as is what cannot be computed (a division by zero), and a record is left
+        out unless the condition is true.
+
+        What compares key fields with constants narrows the key range, and the bounds of columns leave out leaves; what else Arrow can say
+        is judged for many records at once, and only the rest record by record: ``explain()`` tells which is which. Raises ``InvalidInput``
+        or ``SchemaMismatch`` at once, with the place in the text, if it does not fit the columns; ``MissingPackage`` if it needs an engine
+        for CEL and none is installed.
+
+        >>> import pandas as pd, sopnb
+        >>> frame = pd.DataFrame({"tailnum": ["N1", "N2", "N3"], "maker": ["BOEING", None, "AIRBUS"], "seats": [55, 149, 182]})
+        >>> planes = sopnb.open(":memory:").load("planes", frame, index="tailnum")
+        >>> planes.where("seats > least && maker != 'BOEING'", least=100).to_dicts()
+        [{'tailnum': 'N3', 'maker': 'AIRBUS', 'seats': 182}]
+        >>> planes.where("maker == null || tailnum.endsWith('1')").count()
+        2
         """
-        new = Filter.of(condition, self._schema, store=self._access.name)
+        new = Filter.of(condition, self._schema, parameters, store=self._access.name)
         return self._read(filter=new if self._scan.filter is None else self._scan.filter & new)
 
     def select(self, *columns: str) -> Selection:
@@ -145,6 +162,31 @@ class Selection:
         """Return the last ``n`` records as a DataFrame, in the same order as all."""
         other = self.reverse()._scan
         return self._framed(lambda reading, columns: map(turned, list(other.taken(reading, columns, _sized(n, 0)))[::-1]))
+
+    def nearest(self, key: Any) -> Nearest:
+        """Return ``(found, record)``: the record with this key, else the next one in the direction, else the one before.
+
+        The leading fields of a key will do: then ``found`` says whether the record begins with them. The record is None only if the
+        selection has none. Raises ``InvalidInput`` or ``SchemaMismatch`` naming the field.
+
+        >>> import pandas as pd, sopnb
+        >>> planes = sopnb.open(":memory:").load("planes", pd.DataFrame({"tailnum": ["N1", "N3"], "seats": [55, 182]}), index="tailnum")
+        >>> found, record = planes[:].nearest("N2")
+        >>> found, record["tailnum"], planes[:].reverse().nearest("N2").record["tailnum"], planes[:].nearest("N9").record["tailnum"]
+        (False, 'N3', 'N1', 'N3')
+        """
+        reading, scan = self._reading(), self._scan
+        sought = encoded(self._schema, key, store=self._access.name)
+        after = successor(sought)
+        if scan.reverse:
+            sides = [(KeyRange(b"", after), True), (NOTHING if after is None else KeyRange(after), False)]
+        else:
+            sides = [(KeyRange(sought), False), (KeyRange(b"", sought), True)]
+        for keys, reverse in sides:
+            side = replace(scan, keys=scan.keys.meet(keys), reverse=reverse)
+            for part in side.taken(reading, self._with_keys, 1):
+                return Nearest(part.keys(self._schema)[0].startswith(sought), next(self._made(reading, part, self._named)))
+        return Nearest(False, None)
 
     def next_page(self, token: str | None = None, size: int = 100) -> tuple[Any, str | None]:
         """Return (the records after the place of ``token`` as a DataFrame, the token of the next page or None at the end).
@@ -316,6 +358,7 @@ class Selection:
             keys=self._facts,
             condition=None if self._scan.filter is None else str(self._scan.filter),
             pushed=() if self._scan.filter is None else self._scan.filter.pushed.told,
+            judged=() if self._scan.filter is None else self._scan.filter.judged,
             columns=self._schema.names if columns is None else columns,
             reverse=self._scan.reverse,
             in_range=stack.count(self._scan.keys.lo, self._scan.keys.hi),

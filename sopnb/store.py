@@ -14,6 +14,7 @@ import pyarrow as pa
 from sopnb import display
 from sopnb.access import changes, finding, indexing, past
 from sopnb.access.keyrange import Closed
+from sopnb.access.nearest import Nearest
 from sopnb.access.reading import Reading, commit_of
 from sopnb.access.record import Record
 from sopnb.access.scan import Scan
@@ -307,9 +308,19 @@ class Store:
         rest = {name: value for name, value in stored.items() if name not in used}
         return found.where(finding.equal(schema, rest)) if rest else found
 
-    def where(self, condition: Any) -> Selection:
-        """Return the records for which a condition is true; see ``Selection.where``."""
-        return self._all.where(condition)
+    def where(self, condition: Any, /, **parameters: Any) -> Selection:
+        """Return the records for which a condition is true, text in CEL or a ``pyarrow.compute`` expression; see ``Selection.where``."""
+        return self._all.where(condition, **parameters)
+
+    def nearest(self, key: Any) -> Nearest:
+        """Return ``(found, record)``: the record with this key, else the next one in index order, else the last; see ``Selection.nearest``.
+
+        >>> import pandas as pd, sopnb
+        >>> planes = sopnb.open(":memory:").load("planes", pd.DataFrame({"tailnum": ["N1", "N3"], "seats": [55, 182]}), index="tailnum")
+        >>> planes.nearest("N3").found, planes.nearest("N2").record["tailnum"]
+        (True, 'N3')
+        """
+        return self._all.nearest(key)
 
     def select(self, *columns: str) -> Selection:
         """Return all records with these columns only; see ``Selection.select``."""

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import pytest
 
-OPTIONAL = ("polars", "duckdb", "IPython", "ipywidgets")
+OPTIONAL = ("polars", "duckdb", "IPython", "ipywidgets", "cel_expr_python", "celpy")
 SETUP = f"""
 import sys
 for name in {[name for name in OPTIONAL if find_spec(name) is not None]!r}:
@@ -24,6 +24,7 @@ CALLS = {
     "planes.to_polars()": ("polars", "polars"),
     "planes[:].to_polars()": ("polars", "polars"),
     "planes.to_polars(lazy=True)": ("polars", "polars"),
+    "planes.where('seats / seats == 1')": ("cel-expr-python", "cel"),
     "db.sql('select * from planes').to_pandas()": ("duckdb", "sql"),
 }
 
@@ -47,6 +48,7 @@ def test_the_rest_works_without_them() -> None:
     code = """
 planes.upsert(pa.table({"tailnum": ["N2"], "seats": [100]}))
 frame = planes[:].to_pandas()
+assert planes.where("seats > 60 && tailnum.startsWith('N')").count() == 2
 assert frame["seats"].tolist() == [55, 100, 182]
 assert planes.upsert(frame).unchanged == 3
 assert "N2" in repr(planes) and "N2" in planes._repr_html_()

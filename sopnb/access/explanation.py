@@ -10,14 +10,16 @@ class Explanation:
     """How a selection is read. ``found``, ``leaves``, ``leaves_skipped`` and ``branches`` are None unless it was run.
 
     ``keys`` tells the key range, ``pushed`` what of the condition is decided before records are read (by key fields it narrows the range
-    further, by the bounds of columns leaves are skipped), ``columns`` are those that are read, ``in_range`` and ``in_store`` count
-    records, ``layers`` says how many layers are merged: the base, the runs and the tail.
+    further, by the bounds of columns leaves are skipped), ``judged`` how the records that are read are judged: many at once, or, where only
+    an engine for CEL can, record by record; ``columns`` are those that are read, ``in_range`` and ``in_store`` count records, ``layers``
+    says how many layers are merged: the base, the runs and the tail.
     """
 
     store: str
     keys: tuple[str, ...]
     condition: str | None
     pushed: tuple[str, ...]
+    judged: tuple[str, ...]
     columns: tuple[str, ...]
     reverse: bool
     in_range: int
@@ -34,6 +36,7 @@ class Explanation:
             f"  keys       {'; '.join(self.keys) or 'all'}: {self.in_range:,} of {self.in_store:,} records",
             f"  condition  {self.condition or 'none'}",
             *([f"  pushed     {'; '.join(self.pushed) or 'nothing'}"] if self.condition else []),
+            *(f"  judged     {how}" for how in self.judged),
             f"  columns    {', '.join(self.columns)}",
             f"  order      {'reversed' if self.reverse else 'of the index'}, {self.layers} layers merged",
         ]

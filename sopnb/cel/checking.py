@@ -25,13 +25,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopnb.cel.refusal import refusal
-from sopnb.cel.tree import Call, Column, ListOf, Literal, Macro, MapOf, Missing, Name, Node, Select
+from sopnb.cel.tree import ROW, Call, Column, ListOf, Literal, Macro, MapOf, Missing, Name, Node, Select
 from sopnb.cel.words import LEAST_INT, MOST_INT, MOST_UINT
 from sopnb.errors import InvalidInput
 from sopnb.values import UNITS, to_storage
 
-ROW = "row"
-"""The name of the whole record."""
 NANOS = 10**9
 DAY = 86_400 * NANOS
 t = pa.types

@@ -14,7 +14,7 @@ from sopnb.cel.checking import Scope, checked
 from sopnb.cel.engines.engine import Engine, Evaluate, engine
 from sopnb.cel.parser import parsed
 from sopnb.cel.refusal import refusal
-from sopnb.cel.rendering import Rendered, rendered
+from sopnb.cel.rendering import Rendered, rendered, told
 from sopnb.cel.translation import TYPES, translated
 from sopnb.cel.tree import Call, Column, Missing, Node, everything
 from sopnb.cel.vectorised import evaluated
@@ -130,7 +130,7 @@ class Program:
             try:
                 values = [stored(value, kind) for value in self._each(table.slice(start, CHUNK_ROWS))]
             except RecursionError:
-                raise InvalidInput(f"the expression {self.text[:200]!r} meets a document that is nested too deep") from None
+                raise InvalidInput(f"the expression {self.text[:200]!r} meets what is nested too deep for it") from None
             parts.append(pa.array(values, type))
         return pa.concat_arrays(parts) if parts else pa.array([], type)
 
@@ -173,4 +173,4 @@ class Program:
             raise InvalidInput(f"the expression {self.text[:200]!r} may take {limit}{held}; put fewer loops within each other")
 
     def __str__(self) -> str:
-        return self.text
+        return told(self.tree)

@@ -1,11 +1,16 @@
-"""A checked tree as text for an engine: names of our own for what a record gives, so that no column's name needs to suit the language."""
+"""A checked tree as text: for an engine, with names of our own so that no column's name needs to suit the language; and for people."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sopnb.cel.tree import Call, Column, ListOf, Literal, Macro, MapOf, Missing, Name, Node, Select
+import numpy as np
+
+from sopnb.cel.parser import RESERVED
+from sopnb.cel.tree import ROW, Call, Column, ListOf, Literal, Macro, MapOf, Missing, Name, Node, Select
+from sopnb.cel.words import MOST_INT
 
 Variable = Column | Missing | Literal
 """What is given to an engine under a name; a constant where the language has no words for it."""
@@ -20,68 +25,108 @@ class Rendered:
 
 
 def rendered(node: Node) -> Rendered:
-    """Return a checked tree as text."""
+    """Return a checked tree as text for an engine."""
     names: dict[Any, str] = {}
     variables: dict[str, Variable] = {}
 
-    def name(key: Any, variable: Variable) -> str:
+    def name(variable: Variable) -> str:
+        match variable:
+            case Column():
+                key: Any = variable.path
+            case Missing():
+                key = (variable.column.path, "missing")
+            case Literal():
+                key = id(variable)
         if key not in names:
             names[key] = f"v{len(names)}"
             variables[names[key]] = variable
         return names[key]
 
-    def said(node: Node) -> str:
+    return Rendered(_Renderer(name, "m_").said(node), variables)
+
+
+def told(node: Node) -> str:
+    """Return a checked tree as text for people: with the names of columns, and constants in the place of parameters."""
+
+    def name(variable: Variable) -> str:
+        match variable:
+            case Column(path=(first, *fields)):
+                plain = all(map(_plain, (first, *fields)))
+                return ".".join(variable.path) if plain else f"row{''.join(f'[{spelled(part)}]' for part in variable.path)}"
+            case Missing():
+                return f"{name(variable.column)} == null"
+            case Literal(kind="timestamp"):
+                return f'timestamp("{np.datetime64(variable.value, "ns")}Z")' if abs(variable.value) <= MOST_INT else "a timestamp"
+            case Literal(kind="duration"):
+                return f'duration("{variable.value / 10**9:g}s")'
+            case Literal(kind="list"):
+                return f"[{', '.join(map(repr, variable.value))}]"
+        return str(variable.value) if isinstance(variable, Literal) else ROW
+
+    text = _Renderer(name, "").said(node)
+    # the outermost parentheses say nothing
+    return text[1:-1] if isinstance(node, Call) and text.startswith("(") and text.endswith(")") else text
+
+
+def _plain(name: str) -> bool:
+    return name.isascii() and name.isidentifier() and name not in RESERVED and name != ROW
+
+
+@dataclass(frozen=True)
+class _Renderer:
+    """Writes a tree as text; ``name`` says what a variable is called, ``prefix`` stands before the variables of loops."""
+
+    name: Callable[[Variable], str]
+    prefix: str
+
+    def said(self, node: Node) -> str:
         match node:
             case Literal():
-                return _constant(node) or name(id(node), node)
-            case Column():
-                return name(node.path, node)
-            case Missing():
-                return name((node.column.path, "missing"), node)
+                return _constant(node) or self.name(node)
+            case Column() | Missing():
+                return self.name(node)
             case Name():
-                return node.text if node.kind == "type" else f"m_{node.text}"
+                return node.text if node.kind == "type" else f"{self.prefix}{node.text}"
             case Select():
-                return f"{said(node.operand)}[{_quoted(node.field)}]"
+                return f"{self.said(node.operand)}[{_quoted(node.field)}]"
             case ListOf():
-                return f"[{', '.join(map(said, node.items))}]"
+                return f"[{', '.join(map(self.said, node.items))}]"
             case MapOf():
                 pairs = zip(node.items[::2], node.items[1::2], strict=True)
-                return f"{{{', '.join(f'{said(key)}: {said(value)}' for key, value in pairs)}}}"
+                return f"{{{', '.join(f'{self.said(key)}: {self.said(value)}' for key, value in pairs)}}}"
             case Macro():
-                over, variable = said(node.range), f"m_{node.variable}"
-                *conditions, body = map(said, node.bodies)
+                over, variable = self.said(node.range), f"{self.prefix}{node.variable}"
+                *conditions, body = map(self.said, node.bodies)
                 over += "".join(f".filter({variable}, {each})" for each in conditions)
                 return f"{over}.{node.name}({variable}, {body})"
             case Call():
-                return call(node)
+                return self._call(node)
 
-    def call(node: Call) -> str:
+    def _call(self, node: Call) -> str:
+        arguments = [self.said(each) for each in node.arguments]
         match node.function:
             case "_&&_" | "_||_":
-                return _balanced([said(each) for each in node.arguments], node.function.strip("_"))
+                return _balanced(arguments, node.function.strip("_"))
             case "_?_:_":
-                condition, one, other = map(said, node.arguments)
+                condition, one, other = arguments
                 nested = isinstance(node.arguments[2], Call) and node.arguments[2].function == "_?_:_"
                 # without parentheses a chain is as deep as it is long in one engine, not twice that
                 return f"({condition} ? {one} : {other[1:-1] if nested else other})"
             case "_[_]":
-                return "{}[{}]".format(*map(said, node.arguments))
+                return f"{arguments[0]}[{arguments[1]}]"
             case "dyn":
-                return said(node.arguments[0])
+                return arguments[0]
             case "has":
                 select = node.arguments[0]
                 assert isinstance(select, Select)
-                return f"has({said(select.operand)}.{select.field})"
+                return f"has({self.said(select.operand)}.{select.field})"
             case "_in_":
-                return "({} in {})".format(*map(said, node.arguments))
+                return f"({' in '.join(arguments)})"
             case function if function.endswith("_"):
-                arguments = [said(each) for each in node.arguments]
                 sign = function.strip("_")
                 return f"({sign}{arguments[0]})" if len(arguments) == 1 else f"({f' {sign} '.join(arguments)})"
-        first, *rest = [said(each) for each in node.arguments] or [""]
+        first, *rest = arguments or [""]
         return f"{first}.{node.function}({', '.join(rest)})" if node.method else f"{node.function}({', '.join([first, *rest])})"
-
-    return Rendered(said(node), variables)
 
 
 def _balanced(parts: list[str], sign: str) -> str:

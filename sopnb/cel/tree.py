@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+ROW = "row"
+"""The name of the whole record."""
+
 
 @dataclass(frozen=True, slots=True)
 class Literal:

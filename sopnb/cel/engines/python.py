@@ -22,7 +22,8 @@ from sopnb.cel.engines.engine import Evaluate
 for _name in ("celpy", "Environment", "Evaluator", "NameContainer"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
-_NUMBERS = (celtypes.IntType, celtypes.UintType, celtypes.DoubleType)
+DEEP = 2500
+"""Python's limit of recursion is raised to this: the engine walks down an expression by some forty calls for each part in a part."""
 _ASCII = {
     "lowerAscii": {code: code + 32 for code in range(65, 91)},
     "upperAscii": {code: code - 32 for code in range(97, 123)},
@@ -38,17 +39,19 @@ class Python:
         """Return what evaluates a text whose variables are of these kinds."""
         limit = sys.getrecursionlimit()
         try:
-            environment = celpy.Environment()  # sets that limit to 2500, which the depth of an expression needs
+            environment = celpy.Environment()  # sets that limit, higher or lower
             program = environment.program(environment.compile(text), functions=_FUNCTIONS)
         except (celpy.CELParseError, RecursionError) as error:
             raise ValueError(str(error).splitlines()[0]) from None
         finally:
-            sys.setrecursionlimit(max(limit, 2500))
+            sys.setrecursionlimit(max(limit, DEEP))
         takers = {name: _TAKERS.get(kind, _taken) for name, kind in kinds.items()}
 
         def evaluate(values: dict[str, Any]) -> Any:
             try:
                 found = program.evaluate({name: takers[name](value) for name, value in values.items()})
+            except RecursionError:
+                raise
             except Exception:  # whatever it stumbles over, the value is not known
                 return None
             return _given(found)
