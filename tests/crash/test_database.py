@@ -10,10 +10,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from sopnb.engine.engine import Engine
+from sopnb.engine.projection import Column, Projection, index_of
+from sopnb.engine.state import State, StoreState
+from sopnb.index import IndexSpecification
+from sopnb.schema import Schema
 from sopnb.testing.crash import SMALL, Both, Change, Draws, Ledger, Machine, Moment, Script, counted, moments, recover, verify
 from sopnb.testing.disk import Fault, Killed, Step
 
@@ -59,7 +64,38 @@ def _beginning(both: Both) -> None:
 
 FOLD, CHECKPOINT = (lambda engine: engine.upkeep.fold(),), (lambda engine: engine.upkeep.checkpoint(),)
 COLLECT, COMPACT = (lambda engine: engine.upkeep.collect(keep=0),), (lambda engine: engine.upkeep.compact(keep=0),)
+
+
+def _index(engine: Engine) -> None:
+    """Build an index of the values, unless it is there already."""
+    state = engine.state()
+    if "by_v" not in state.indexes(state.names["s"]):
+        wanted, owner = IndexSpecification.of("v", unique=False), engine.backend.pins.owner
+        engine.builder.build(state.names["s"], lambda at, state: index_of(at.id, "by_v", at.schema, wanted, owner))
+
+
+def _no_index(engine: Engine) -> None:
+    state = engine.state()
+    for index in state.indexes(state.names["s"]).values():
+        engine.upkeep.end_projection(index)
+
+
+def _turn_round(engine: Engine) -> None:
+    """Give the store the same key in the other direction."""
+    owner = engine.backend.pins.owner
+
+    def turned(at: StoreState, state: State) -> Projection:
+        (field,) = at.schema.specification.fields
+        schema = Schema.of(at.schema.arrow, IndexSpecification((replace(field, descending=not field.descending),)))
+        return Projection(at.id, "", "successor", schema, tuple(Column(name, name) for name in schema.physical.names), True, 1, owner)
+
+    engine.builder.succeed(engine.state().names["s"], turned, lambda index: index)
+
+
+INDEX, NO_INDEX, TURN_ROUND = (_index,), (_no_index,), (_turn_round,)
 WORKLOADS = {
+    "an index built, kept and dropped": [INDEX, put(2, "in it"), LOAD_AGAIN, FOLD, NO_INDEX],
+    "another key": [INDEX, TURN_ROUND, put(2, "after it")],
     "small commits over several segments": [put(k, f"row {k}" * 10) for k in range(16)],
     "a bulk commit": [
         put(1),
