@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sopnb.fields import dictionary_values, one_array, plain_type
 from sopnb.index.specification import orderable
 
 SAMPLED_ROWS = 16_384
@@ -45,10 +46,10 @@ class Profile:
     @classmethod
     def of(cls, name: str, place: int, column: Any) -> Profile | str:
         """Return what a column is like; if it cannot be a key field the reason."""
+        if not orderable(plain_type(column.type)):
+            return f"{column.type} cannot be a key"
         column = _plain(column)
         kind = column.type
-        if not orderable(kind):
-            return f"{kind} cannot be a key"
         if pa.types.is_floating(kind):
             column = pc.if_else(pc.is_nan(column), pa.scalar(None, kind), pc.add(column, pa.scalar(0.0, kind)))
         encoded = column.dictionary_encode(null_encoding="encode")
@@ -108,19 +109,12 @@ def _sampled(rows: int) -> Any:
 
 
 def _plain(column: Any) -> Any:
-    """Return a column as one array, dictionaries as their values, views and texts with large offsets."""
+    """Return a column as one array, dictionaries as their values, texts and bytes with large offsets."""
     t = pa.types
-    kind = column.type.value_type if t.is_dictionary(column.type) else column.type
-    if t.is_string(kind) or t.is_string_view(kind):
-        kind = pa.large_string()
-    elif t.is_binary(kind) or t.is_binary_view(kind):
-        kind = pa.large_binary()
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    if t.is_dictionary(column.type):  # Arrow takes no views
-        arrays = [chunk.dictionary.cast(kind).take(chunk.indices) for chunk in chunks]
-    else:
-        arrays = [chunk if chunk.type == kind else chunk.cast(kind) for chunk in chunks]
-    return arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays) if arrays else pa.array([], kind)
+    kind = plain_type(column.type)
+    kind = pa.large_string() if t.is_string(kind) else pa.large_binary() if t.is_binary(kind) else kind
+    column = one_array(dictionary_values(column) if t.is_dictionary(column.type) else column)
+    return column if column.type == kind else column.cast(kind)
 
 
 def _all_match(values: Any, pattern: str) -> bool:

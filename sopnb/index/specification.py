@@ -10,13 +10,13 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from sopnb.errors import InvalidInput
+from sopnb.fields import is_document, worded
 from sopnb.index import forms
 
 Nulls = Literal["first", "last"]
 MOST_NAMES = 30
 """So many columns are named where one is not found."""
-_NO_KEYS = ("json", "list", "large_list", "fixed_size_list", "struct", "map")
-"""The beginnings of the words for types of which no column can be a key."""
+_KEYS = "use a number, text, bytes, date or time column"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +122,20 @@ class IndexSpecification:
 
         ``schema`` is a ``pyarrow.Schema``, or types or type words by column, as ``db.create`` takes them.
         """
-        kinds = dict(schema) if isinstance(schema, Mapping) else {field.name: field.type for field in schema}
+        if isinstance(schema, Mapping):
+            schema = pa.schema([worded(name, word) for name, word in schema.items()])
         for name in self.names:
-            if name not in kinds:
-                raise InvalidInput(f"there is no column {name!r} to index; {instead(name, kinds)}")
-            if not _keyable(kinds[name]):
-                raise InvalidInput(f"column {name!r} of type {kinds[name]} cannot be a key; use a number, text, bytes, date or time column")
+            if name not in schema.names:
+                raise InvalidInput(f"there is no column {name!r} to index; {instead(name, schema.names)}")
+            field = schema.field(name)
+            kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+            if is_document(field):
+                raise InvalidInput(f"column {name!r} holds JSON documents and cannot be a key; {_KEYS}")
+            if not orderable(kind):
+                raise InvalidInput(f"column {name!r} of type {kind} cannot be a key; {_KEYS}")
         for name in self.carrying:
-            if name not in kinds:
-                raise InvalidInput(f"there is no column {name!r} to carry; {instead(name, kinds)}")
+            if name not in schema.names:
+                raise InvalidInput(f"there is no column {name!r} to carry; {instead(name, schema.names)}")
 
     def explain(self, selection: Any) -> Any:
         """Return how a selection uses this index, whether its store has it or not: what bounds the keys, what is filtered, the order.
@@ -154,13 +159,6 @@ class IndexSpecification:
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.fields))
-
-
-def _keyable(kind: Any) -> bool:
-    """Say whether a column of an Arrow type, or of this type word, can be a key field."""
-    if isinstance(kind, pa.DataType):
-        return orderable(kind.value_type if pa.types.is_dictionary(kind) else kind)
-    return not str(kind).strip().startswith(_NO_KEYS)
 
 
 def instead(name: str, columns: Iterable[str]) -> str:

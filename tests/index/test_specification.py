@@ -209,7 +209,9 @@ def test_a_key_is_judged_by_a_schema_or_by_types_by_name(schema: Any) -> None:
 
 
 def test_documents_are_no_keys_and_long_schemas_are_told_in_part() -> None:
-    with pytest.raises(InvalidInput, match="column 'more' of type json cannot be a key"):
+    with pytest.raises(InvalidInput, match="column 'more' holds JSON documents and cannot be a key; use"):
         IndexSpecification.of("more").validate({"more": "json"})
+    with pytest.raises(InvalidInput, match="column 'more': 'sting' is no type"):
+        IndexSpecification.of("more").validate({"more": "sting"})
     with pytest.raises(InvalidInput, match=r"'c29' and 70 more$"):
         IndexSpecification.of("zzz").validate({f"c{i}": "int64" for i in range(100)})
