@@ -86,7 +86,7 @@ class Store:
         return self._access.peek().schema.specification
 
     def info(self) -> dict[str, Any]:
-        """Return facts: rows, schema, index, bytes, leaves, runs, operations in the tail, last commit."""
+        """Return facts: rows, schema, index, bytes, leaves, runs, operations in the tail, last commit, and the secondary indexes."""
         return self._access.info()
 
     # -- one record -----------------------------------------------------------------------------------------------------------

@@ -289,3 +289,11 @@ def _sorted(table: pa.Table, names: list[str], nulls: str) -> pa.Table:
         there.sort(key=lambda each: plain(each[1][column]), reverse=name.startswith("-"))
         rows = gone + there if nulls == "first" else there + gone
     return table.take(pa.array([i for i, _ in rows], pa.int64()))
+
+
+def test_info_tells_of_indexes(db: sopnb.Database, store: sopnb.Store) -> None:
+    store.create_index("by_city", ["city", "-n"], carrying="size")
+    told = store.info()["indexes"]["by_city"]
+    assert (told["index"], told["unique"], told["ready"]) == ("city, -n", False, True)
+    assert told["bytes"] > 0
+    assert db.info()["stores"]["places"]["indexes"] == store.info()["indexes"]

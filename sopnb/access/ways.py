@@ -94,7 +94,8 @@ class Live:
     def info(self) -> dict[str, Any]:
         """Return facts about the store."""
         engine = self._lease.use(self.name)
-        return engine.store_info(store_of(engine.state(), self.name))
+        state = engine.state()
+        return engine.store_info(state, store_of(state, self.name))
 
 
 class Within:
@@ -139,7 +140,7 @@ class Within:
 
     def info(self) -> dict[str, Any]:
         """Return facts about the store as it was when the transaction began."""
-        return self.engine.store_info(self._work.store(self.name).base)
+        return self.engine.store_info(self._work.state, self._work.store(self.name).base)
 
 
 class Past:
@@ -182,7 +183,7 @@ class Past:
 
     def info(self) -> dict[str, Any]:
         """Return facts about the store in that state."""
-        return self.engine.store_info(store_of(self._state(), self.name))
+        return self.engine.store_info(self._state(), store_of(self._state(), self.name))
 
 
 class ByIndex:

@@ -514,7 +514,7 @@ class Engine:
         state = self.state()
         return {
             "seq": state.seq,
-            "stores": {name: self.store_info(store) for name, store in state.stores.items()},
+            "stores": {name: self.store_info(state, store) for name, store in state.stores.items()},
             "tags": dict(state.tags),
             "horizon": state.horizon,
             "dropped_bytes": sum(said.size for said in state.dropped.values()),
@@ -528,8 +528,9 @@ class Engine:
             "maintenance": None if self.maintenance.trouble is None else str(self.maintenance.trouble),
         }
 
-    def store_info(self, store: StoreState) -> dict[str, Any]:
-        """Return facts about one store."""
+    def store_info(self, state: State, store: StoreState) -> dict[str, Any]:
+        """Return facts about one store of a state."""
+        indexes = {name: (index, index.projection) for name, index in state.indexes(store.id).items()}
         return {
             "rows": store.rows,
             "schema": {field.name: str(field.type) for field in store.schema.arrow},
@@ -540,6 +541,17 @@ class Engine:
             "runs": max(len(store.layers) - 1, 0),
             "tail": store.tail.operations,
             "last_commit": store.changed,
+            "indexes": {
+                name: {
+                    "index": str(how.specification),
+                    "unique": how.unique,
+                    "bytes": sum(index.blobs.values()),
+                    "leaves": sum(tree.ref.leaves for tree in index.trees),
+                    "ready": how.ready,
+                }
+                for name, (index, how) in indexes.items()
+                if how is not None
+            },
         }
 
     def close(self) -> None:
