@@ -120,7 +120,14 @@ class Cursor:
             raise InvalidState(f"store {self._access.name!r}: the record {self.key!r} is gone; move the cursor on")
         id = None if self._schema.unique else entry.row[-1]
         seq = commit_of(reading, entry.seq)
-        return Record(self._schema.record(entry.row), store=self._access.name, seq=seq, names=self._schema.key_names, id=id)
+        return Record(
+            self._schema.record(entry.row),
+            store=self._access.name,
+            seq=seq,
+            names=self._schema.key_names,
+            id=id,
+            key=self._schema.shown_key(entry.row),
+        )
 
     @property
     def _here(self) -> bytes:

@@ -1,8 +1,8 @@
 """What the records of a store look like: the columns a person sees, the columns a leaf holds, and the key.
 
 Invariants: a schema never changes (another schema is another object); types come from here and never from a batch; the physical
-columns are the user's in their order, dictionary columns as their values, views as plain text and bytes, documents as JSON text, and
-``_id`` last where keys need not be unique.
+columns are the user's in their order, dictionary columns as their values, views as plain text and bytes, documents as JSON text, then the
+values of key fields that are expressions, and ``_id`` last where keys need not be unique.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sopnb.computed import Computed
 from sopnb.errors import InvalidInput, SchemaMismatch
 from sopnb.fields import (
     dictionary_values,
@@ -55,6 +56,7 @@ class Schema:
         *,
         categories: Mapping[str, Any] | None = None,
         frame: dict[str, Any] | None = None,
+        computed: Mapping[str, Any] | None = None,
     ) -> None:
         self.arrow, self.specification, self.frame = arrow.remove_metadata(), specification, frame
         self.names: tuple[str, ...] = tuple(arrow.names)
@@ -65,14 +67,19 @@ class Schema:
                 raise InvalidInput(f"column {name!r}: the name is reserved; rename the column")
             if arrow.names.count(name) > 1:
                 raise InvalidInput(f"column {name!r} is there twice; rename one of them")
-        self.physical = self._physical()
-        self.physical_names: tuple[str, ...] = tuple(self.physical.names)
-        keyed = [pa.field(field.name, self.physical.field(field.name).type, nullable=field.nullable) for field in self.arrow]
-        self.codec = KeyCodec(specification, pa.schema(keyed))
-        self.memo: dict[Any, Any] = {}
-        """What others derive from this schema and keep with it."""
         self.documents = frozenset(field.name for field in arrow if is_document(field))
         """The columns of JSON documents."""
+        visible = self._visible()
+        self.computed = self._computed({field.name: field.type for field in visible}, computed or {})
+        """The key fields that are expressions, by name."""
+        hidden = [pa.field(each.name, each.type, nullable=True) for each in self.computed]
+        id = [] if specification.unique else [pa.field(ID, pa.binary(ID_BYTES), nullable=True)]
+        self.physical = pa.schema([*visible, *hidden, *id])
+        self.physical_names: tuple[str, ...] = tuple(self.physical.names)
+        keyed = [pa.field(field.name, self.physical.field(field.name).type, nullable=field.nullable) for field in self.arrow]
+        self.codec = KeyCodec(specification, pa.schema([*keyed, *hidden]))
+        self.memo: dict[Any, Any] = {}
+        """What others derive from this schema and keep with it."""
         for name in specification.names:
             if name in self.documents:
                 raise InvalidInput(
@@ -99,11 +106,14 @@ class Schema:
         """Return the schema that ``to_dict`` described."""
         arrow = pa.ipc.read_schema(pa.py_buffer(data["arrow"]))
         categories = {name: from_ipc(raw) for name, raw in data["categories"].items()}
-        return cls(arrow, IndexSpecification.from_json(data["index"]), categories=categories, frame=data["frame"])
+        computed = {field.name: field.type for field in pa.ipc.read_schema(pa.py_buffer(data["computed"]))} if "computed" in data else None
+        return cls(arrow, IndexSpecification.from_json(data["index"]), categories=categories, frame=data["frame"], computed=computed)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a description of plain values and bytes."""
+        """Return a description of plain values and bytes; of expressions it says nothing where there are none."""
+        hidden = pa.schema([(each.name, each.type) for each in self.computed])
         return {
+            **({"computed": hidden.serialize().to_pybytes()} if self.computed else {}),
             "arrow": self.arrow.serialize().to_pybytes(),
             "index": self.specification.to_json(),
             "categories": {name: to_ipc(values) for name, values in self.categories.items()},
@@ -124,6 +134,16 @@ class Schema:
         """The key columns in order."""
         return self.specification.names
 
+    def field(self, name: str) -> Any:
+        """Return the Arrow field of a column, or of a key field that is an expression."""
+        return self.arrow.field(name) if name in self.names else self.physical.field(name)
+
+    @cached_property
+    def key_sources(self) -> dict[str, str]:
+        """The columns that must not change, by name, and the key field that each is, or that is computed from it."""
+        computed = {source: each.name for each in self.computed for source in each.sources}
+        return {**computed, **{name: name for name in self.key_names}}
+
     @cached_property
     def flat(self) -> bool:
         """Whether no value of a record holds others, as lists, structs and documents do."""
@@ -139,7 +159,14 @@ class Schema:
         """Whether no two records have the same key."""
         return self.specification.unique
 
-    def _physical(self) -> Any:
+    def _computed(self, types: dict[str, Any], known: Mapping[str, Any]) -> tuple[Computed, ...]:
+        """Return the key fields that are expressions; of ``known`` ones the types are given."""
+        names = sorted(field.name for field in self.specification.fields if field.name not in types and field.expression is not None)
+        made = (Computed(n, known[n], types, self.documents) if n in known else Computed.of(n, types, self.documents) for n in names)
+        return tuple(made)
+
+    def _visible(self) -> list[Any]:
+        """Return the physical fields of the columns that people see."""
         fields = []
         for field in self.arrow:
             kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
@@ -155,9 +182,7 @@ class Schema:
             except InvalidInput as error:
                 raise InvalidInput(f"column {field.name!r}: {error}") from None
             fields.append(pa.field(field.name, kind, nullable=True))
-        if not self.specification.unique:
-            fields.append(pa.field(ID, pa.binary(16), nullable=True))
-        return pa.schema(fields)
+        return fields
 
     # -- one record -----------------------------------------------------------------------------------------------------------
 
@@ -173,8 +198,23 @@ class Schema:
     def _made(self) -> list[tuple[str, Converter]]:
         return [(name, make) for name, make in self._out if make is not None]
 
+    @cached_property
+    def _hidden_out(self) -> dict[str, Converter]:
+        found = {each.name: from_storage(each.type) for each in self.computed}
+        return {name: make for name, make in found.items() if make is not None}
+
+    def _complete(self, values: dict[str, Any], store: str) -> None:
+        """Add the key fields that are computed from columns which are all there."""
+        for each in self.computed:
+            if all(name in values for name in each.sources):
+                table = pa.Table.from_batches([self.batch([[values[name] for name in each.sources]], each.sources)])
+                values[each.name] = scalar_reader(each.type)(each.column(table, store=store)[0])
+
     def partial(self, record: Mapping[str, Any], *, store: str = "") -> dict[str, Any]:
-        """Return the storage values of the columns that a record gives. Raises ``SchemaMismatch`` naming the column."""
+        """Return the storage values of the columns that a record gives, and of key fields that are computed from these alone.
+
+        Raises ``SchemaMismatch`` naming the column.
+        """
         values, known, closed = {}, self._in, self.categories
         for name, value in record.items():
             convert = known.get(name)
@@ -187,6 +227,8 @@ class Schema:
             elif name != ID or self.unique:
                 columns = ", ".join(map(repr, self.names))
                 raise SchemaMismatch(f"store {store!r} has no column {name!r}; its columns are {columns}", store=store, column=str(name))
+        if self.computed:
+            self._complete(values, store)
         return values
 
     def _allowed(self, name: str, value: Any, stored: Any, store: str) -> Any:
@@ -206,6 +248,15 @@ class Schema:
         """The categories in physical types."""
         return {name: values.cast(self.physical.field(name).type) for name, values in self.categories.items()}
 
+    def needs_key(self, values: Mapping[str, Any], *, store: str = "") -> None:
+        """Raise ``SchemaMismatch`` naming what is missing of the key in storage values as ``partial`` gives them."""
+        for name in self.stored_key_names:
+            if name in values:
+                continue
+            sources = [source for each in self.computed if each.name == name for source in each.sources if source not in values]
+            told = f"{sources[0]!r}, from which the key field {name!r} is computed" if sources else f"{name!r}, which is part of the key"
+            raise SchemaMismatch(f"store {store!r}: the record has no {told}", store=store, column=sources[0] if sources else name)
+
     def row(self, record: Mapping[str, Any], *, store: str = "") -> tuple[Any, ...]:
         """Return a whole record as storage values in physical order; columns left out are null, if they may be."""
         row = self.filled(self.partial(record, store=store), store=store)
@@ -213,7 +264,12 @@ class Schema:
 
     def filled(self, given: Mapping[str, Any], *, store: str = "") -> tuple[Any, ...]:
         """Return the storage values of every column, in order; those left out are null. Raises ``SchemaMismatch`` if they may not be."""
-        return tuple([given[name] if name in given else self._allowed(name, None, None, store) for name in self.names])
+        row = [given[name] if name in given else self._allowed(name, None, None, store) for name in self.names]
+        if self.computed:
+            values = dict(zip(self.names, row, strict=True))
+            self._complete(values, store)
+            row += [values[each.name] for each in self.computed]
+        return tuple(row)
 
     def record(self, row: Sequence[Any]) -> dict[str, Any]:
         """Return a row as Python values by column."""
@@ -241,18 +297,17 @@ class Schema:
                 raise SchemaMismatch(f"store {store!r}: {value!r} is no {ID}; take it from record.key", store=store, column=ID)
             return value
         try:
-            stored = self._in[name](value)
+            stored = (self._in.get(name) or to_storage(self.physical.field(name).type))(value)
         except InvalidInput as error:
             raise SchemaMismatch(f"store {store!r}, key column {name!r}: {error}", store=store, column=name) from None
-        if (stored is None or stored != stored) and name not in self._nullable:
+        if (stored is None or stored != stored) and name in self._in and name not in self._nullable:
             raise SchemaMismatch(f"store {store!r}, key column {name!r} may not be null; give a value", store=store, column=name)
         return stored
 
     @cached_property
     def _direct(self) -> list[Converter]:
         writers = [
-            direct_writer(self.physical.field(f.name).type, f.descending, self.arrow.field(f.name).nullable)
-            for f in self.specification.fields
+            direct_writer(self.physical.field(f.name).type, f.descending, self.field(f.name).nullable) for f in self.specification.fields
         ]
         return writers if self.unique else [*writers, _id_bytes]
 
@@ -275,18 +330,25 @@ class Schema:
 
     def public_key(self, stored: Sequence[Any]) -> Any:
         """Return a key's storage values as Python values: a tuple, or the one value of a key of one field."""
-        makers = dict(self._out)
+        makers = {**dict(self._out), **self._hidden_out}
         values = tuple(v if (make := makers.get(n)) is None else make(v) for n, v in zip(self.key_names, stored, strict=False))
         values += tuple(stored[len(values) :])
         return values[0] if len(values) == 1 else values
 
     @cached_property
     def _key_positions(self) -> list[int]:
-        return [self.arrow.get_field_index(name) for name in self.key_names]
+        return [self.physical.get_field_index(name) for name in self.key_names]
 
     def key_bytes(self, row: Sequence[Any]) -> bytes:
         """Return the encoded key of a row."""
         return self.codec.encode([row[i] for i in self._key_positions], b"" if self.unique else row[-1])
+
+    def shown_key(self, row: Sequence[Any]) -> Any:
+        """Return the key of a row as people know it if it is not among the columns that they see; else None."""
+        if not self.computed:
+            return None
+        stored = [row[at] for at in self._key_positions]
+        return self.public_key(stored if self.unique else [*stored, row[-1]])
 
     def blank(self, key: bytes) -> tuple[Any, ...]:
         """Return a row that holds a key and nothing else: what stands for a deleted record in columns."""
@@ -344,7 +406,7 @@ class Schema:
 
     def values(self, batch: Any, columns: Sequence[str]) -> list[list[Any]]:
         """Return some columns of a batch as lists of Python values; a column that is none of the schema's as Arrow makes them."""
-        makers = dict(self._made)
+        makers = {**dict(self._made), **self._hidden_out} if self.computed else dict(self._made)
         lists = []
         for name in columns:
             column = batch.column(name)
@@ -364,14 +426,16 @@ class Schema:
         ids = None if self.unique else one_array(data.column(ID))
         return self.codec.encode_columns([one_array(data.column(name)) for name in self.key_names], ids)
 
-    def conform(self, table: Any, *, store: str = "", partial: bool = False) -> Any:
-        """Return a table in physical types, its columns in the schema's order.
+    def conform(self, table: Any, *, store: str = "", partial: bool = False, keyed: bool = False) -> Any:
+        """Return a table in physical types, its columns in the schema's order, and the values of key fields that are expressions.
 
         Numbers widen; nothing is rounded or cut: what does not fit is refused naming the column. A column that holds nothing but null
-        fits any type. ``partial`` allows columns to be absent, else they become null where they may be. Raises ``SchemaMismatch``, with
-        all differences of the columns at once.
+        fits any type. ``partial`` allows columns to be absent, else they become null where they may be; ``keyed`` that those values are
+        given. Raises ``SchemaMismatch``, with all differences of the columns at once.
         """
-        self._compare(table, store, partial)
+        hidden = [each for each in self.computed if not (keyed and each.name in table.column_names)]
+        given = [each for each in self.computed if each not in hidden]
+        self._compare(table.drop_columns([each.name for each in given]) if given else table, store, partial, hidden)
         arrays, fields = [], []
         for field in self.arrow:
             physical = self.physical.field(field.name)
@@ -386,12 +450,25 @@ class Schema:
             column = self.column(field.name, column, store=store)
             arrays.append(column)
             fields.append(physical)
+        if self.computed:
+            seen = pa.table(arrays, schema=pa.schema(fields))
+            for each in self.computed:
+                arrays.append(each.column(seen, store=store) if each in hidden else self._given(each, table.column(each.name), store))
+                fields.append(self.physical.field(each.name))
         if ID in table.column_names:
             arrays.append(table.column(ID).cast(pa.binary(16)))
             fields.append(self.physical.field(ID))
         return pa.table(arrays, schema=pa.schema(fields))
 
-    def _compare(self, table: Any, store: str, partial: bool) -> None:
+    def _given(self, each: Computed, column: Any, store: str) -> Any:
+        """Return values of a key field that is an expression, as someone gave them for a key."""
+        try:
+            return self._conformed(column, pa.field(each.name, each.type), each.type, store)
+        except InvalidInput:
+            take = to_storage(each.type)
+            return self.batch([(take(value),) for value in column.to_pylist()], [each.name]).column(0)
+
+    def _compare(self, table: Any, store: str, partial: bool, hidden: Sequence[Computed]) -> None:
         """Raise ``SchemaMismatch`` naming all columns that do not fit whatever their values."""
         differences = {}
         for field in table.schema:
@@ -408,6 +485,10 @@ class Schema:
             needed = not field.nullable and table.num_rows and (not partial or field.name in self.key_names)
             if needed and field.name not in table.column_names:
                 differences[field.name] = f"{field.name!r} may not be null: store {type_text(field)}, not in the frame"
+        for each in hidden if partial and table.num_rows else ():
+            for name in each.sources:
+                if name not in table.column_names:
+                    differences[name] = f"{name!r} is not in the frame, and the key field {each.name!r} is computed from it"
         if differences:
             told = "; ".join(differences.values())
             remedy = "cast, rename, drop or give these columns, or widen the store with db.load(..., widen=True)"

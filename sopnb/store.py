@@ -162,7 +162,7 @@ class Store:
         schema, row = reading.schema, entry.row or ()
         id = None if schema.unique else row[-1]
         seq = commit_of(reading, entry.seq)
-        record = Record(schema.record(row), store=self.name, seq=seq, names=schema.key_names, id=id)
+        record = Record(schema.record(row), store=self.name, seq=seq, names=schema.key_names, id=id, key=schema.shown_key(row))
         if seq and schema.flat:  # nobody can change it, so it may be handed out again
             entry.record = record
         return record

@@ -62,6 +62,7 @@ class Alteration:
         schema = Schema(arrow, specification, categories=categories, frame=frame)
         specification.validate(arrow)
         columns += [self._filled(field, value, schema, store) for field, value in added]
+        columns += [Column(each.name, None) for each in schema.computed]
         if not schema.unique:
             columns.append(Column(ID, None if old.unique else ID))
         return schema, tuple(columns)

@@ -9,7 +9,7 @@ from sopnb.engine.bulk import Kind
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entry
 from sopnb.engine.storework import StoreWork
-from sopnb.errors import InvalidInput, KeyNotFound, SchemaMismatch
+from sopnb.errors import InvalidInput, KeyNotFound
 from sopnb.schema import ID, Schema
 
 
@@ -26,11 +26,7 @@ def put(store: StoreWork, kind: Kind, record: Mapping[str, Any]) -> Counts:
         given[ID] = record.get(ID)
         if kind == "upsert" or given[ID] is None:
             return store.put(kind, schema.row(record, store=store.name))
-    for name in schema.key_names:
-        if name not in given:
-            raise SchemaMismatch(
-                f"store {store.name!r}: the record has no {name!r}, which is part of the key", store=store.name, column=name
-            )
+    schema.needs_key(given, store=store.name)
     key = schema.encode_key([given[name] for name in schema.stored_key_names])
     old = store.get(key)
     if old is None and kind == "upsert":
@@ -42,11 +38,14 @@ def change(store: StoreWork, key: bytes, changes: Mapping[str, Any]) -> Counts:
     """Change columns of the record with this encoded key. Raises ``KeyNotFound``, ``InvalidInput`` for another key, ``SchemaMismatch``."""
     schema = store.schema
     given = schema.partial(changes, store=store.name)
-    own: Mapping[str, Any] = {}
+    own: dict[str, Any] = {}
     if not given.keys().isdisjoint(schema.key_names):
         own = dict(zip(schema.key_names, schema.codec.decode(key), strict=True))
+    old = store.get(key)
+    if schema.computed and old is not None and old.row is not None:
+        own |= {name: value for name, value in zip(schema.names, old.row, strict=False) if name in schema.key_sources}
     refuse_key_fields({name: value for name, value in given.items() if name not in own or value != own[name]}, schema, store.name)
-    return _changed(store, key, store.get(key), given)
+    return _changed(store, key, old, given)
 
 
 def _changed(store: StoreWork, key: bytes, old: Entry | None, given: Mapping[str, Any]) -> Counts:
@@ -68,8 +67,7 @@ def refuse_key_fields(values: Mapping[str, Any], schema: Schema, store: str) -> 
     """Raise ``InvalidInput`` if a change names key fields, or nothing at all."""
     if not values:
         raise InvalidInput(f"store {store!r}: there is nothing to change; give columns and their new values")
-    for name in schema.key_names:
+    for name, field in schema.key_sources.items():
         if name in values:
-            raise InvalidInput(
-                f"store {store!r}: {name!r} is part of the key, which cannot be changed; delete the record and insert it anew"
-            )
+            what = "is part of the key, which" if field == name else f"is what the key field {field!r} is computed from, and so"
+            raise InvalidInput(f"store {store!r}: {name!r} {what} cannot be changed; delete the record and insert it anew")

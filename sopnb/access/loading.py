@@ -23,7 +23,7 @@ from sopnb.frames.incoming import Incoming, conformed
 from sopnb.frames.pieces import Pieces, opened, streams
 from sopnb.frames.widening import widened
 from sopnb.index import IndexField, IndexSpecification
-from sopnb.schema import Schema
+from sopnb.schema import ID, Schema
 
 IfExists = Literal["raise", "replace", "insert", "upsert"]
 Index = str | Iterable[Hashable] | Hashable | IndexSpecification
@@ -182,7 +182,8 @@ def _rewritten(work: Work, store: StoreWork, schema: Schema, engine: Engine) -> 
     name, stack = store.name, store.stack
     store.reads.range(b"", None)  # whoever writes to it meanwhile is in conflict
     new = work.replace(name, schema)
-    tables = (old.present(pa.Table.from_batches([part.batch]), old.physical_names) for part in stack.scan())
+    seen = old.names if old.unique else (*old.names, ID)
+    tables = (old.present(pa.Table.from_batches([part.batch]), seen) for part in stack.scan())
     size = max(engine.handle.load_bytes // PIECE, 1)
     with Progress(engine.handle, engine.clock).bar(f"widen {name}", lambda: stack.rows) as done:
         for table in conformed(tables, schema, store=name, partial=False, size=size):

@@ -201,7 +201,11 @@ def _table(
     passes: Passes | None = None,
 ) -> Panel:
     """Return a panel with the first records; the key columns stand first where no columns are chosen."""
-    names = list(columns) if columns is not None else [*schema.key_names, *(n for n in schema.arrow.names if n not in schema.key_names)]
+    names = (
+        list(columns)
+        if columns is not None
+        else [*(n for n in schema.key_names if n in schema.names), *(n for n in schema.names if n not in schema.key_names)]
+    )
     shown = names[:MOST_COLUMNS]
     try:
         rows, more = _first(stack, schema, lo, hi, shown, reverse, passes)

@@ -168,7 +168,7 @@ def leading_codec(projection: Projection) -> KeyCodec:
     found = schema.memo.get("leading")
     if found is None:
         specification = IndexSpecification(schema.specification.fields[: projection.fields])
-        fields = [pa.field(n, schema.physical.field(n).type, nullable=schema.arrow.field(n).nullable) for n in specification.names]
+        fields = [pa.field(n, schema.physical.field(n).type, nullable=schema.field(n).nullable) for n in specification.names]
         found = schema.memo["leading"] = KeyCodec(specification, pa.schema(fields))
     return found
 

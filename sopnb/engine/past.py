@@ -384,14 +384,14 @@ def fitting(old: Schema, new: Schema, name: str) -> Any:
 
 
 def _key(schema: Schema) -> str:
-    return f"{schema.specification} ({', '.join(str(schema.arrow.field(name).type) for name in schema.key_names)})"
+    return f"{schema.specification} ({', '.join(str(schema.field(name).type) for name in schema.key_names)})"
 
 
 def same_key(one: Schema, other: Schema) -> bool:
     """Say whether two schemas encode their keys alike."""
     if one.specification != other.specification:
         return False
-    return all(one.arrow.field(n).type == other.arrow.field(n).type and one.arrow.field(n).nullable == other.arrow.field(n).nullable
+    return all(one.field(n).type == other.field(n).type and one.field(n).nullable == other.field(n).nullable
                for n in one.key_names)  # fmt: skip
 
 

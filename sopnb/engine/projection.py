@@ -15,8 +15,8 @@ import pyarrow as pa
 import xxhash
 
 from sopnb.errors import InvalidInput
-from sopnb.fields import from_ipc, to_ipc
-from sopnb.index import IndexSpecification
+from sopnb.fields import from_ipc, one_array, to_ipc
+from sopnb.index import IndexSpecification, expression_of
 from sopnb.schema import ID, Schema
 
 Role = Literal["index", "successor"]
@@ -25,6 +25,8 @@ Role = Literal["index", "successor"]
 @dataclass(frozen=True, slots=True)
 class Column:
     """Where one column of a projection comes from: the source's column of that name, or, for a new one, a value (an Arrow scalar).
+
+    A key field of its schema that is an expression has neither: it is computed from the others.
 
     An ``_id`` that the source has not is made of the source's key, so it is the same whenever it is made.
     """
@@ -84,11 +86,16 @@ class Projection:
 
     def batch(self, batch: Any, source: Schema) -> Any:
         """Return the rows of the projection for rows of the source, in the same order. Raises ``SchemaMismatch`` naming the column."""
-        arrays = []
+        arrays: list[Any] = []
+        computed = {each.name: each for each in self.schema.computed}
         for column, field in zip(self.columns, self.schema.physical, strict=True):
             if column.source is None and column.name == ID:
                 ids = b"".join(xxhash.xxh3_128_digest(key) for key in source.keys(batch).tolist()) if batch.num_rows else b""
                 arrays.append(pa.Array.from_buffers(field.type, batch.num_rows, [None, pa.py_buffer(ids)]))
+                continue
+            if column.name in computed:
+                seen = pa.table(arrays[: len(self.schema.names)], names=self.schema.names)
+                arrays.append(one_array(computed[column.name].column(seen, store=self.name)))
                 continue
             if column.source is None:
                 value = pa.scalar(None, field.type) if column.value is None else column.value
@@ -132,12 +139,14 @@ def index_of(of: int, name: str, source: Schema, wanted: IndexSpecification, own
     except InvalidInput as error:
         raise InvalidInput(f"store {store!r}, index {name!r}: {error}") from None
     for each in wanted.names:
+        if expression_of(each) is not None and each not in source.physical_names:
+            raise InvalidInput(f"store {store!r}, index {name!r}: {each!r} is an expression; only the key of a store may have them")
         if each in source.documents:
             raise InvalidInput(f"store {store!r}, index {name!r}: column {each!r} holds JSON documents and cannot be indexed")
     rest = [field for field in source.specification.fields if field.name not in wanted.names]
     specification = IndexSpecification((*wanted.fields, *rest), unique=source.unique)
     names = list(dict.fromkeys([*specification.names, *wanted.carrying]))
-    fields = [pa.field(each, source.physical.field(each).type, nullable=source.arrow.field(each).nullable) for each in names]
+    fields = [pa.field(each, source.physical.field(each).type, nullable=source.field(each).nullable) for each in names]
     schema = Schema(pa.schema(fields), specification)
     columns = tuple(Column(each, each) for each in schema.physical.names)
     return Projection(of, name, "index", schema, columns, wanted.unique, len(wanted.fields), owner)

@@ -46,14 +46,12 @@ def _row(record: Mapping[str, Any], schema: Schema, store: str, *, whole: bool) 
     if whole:
         row = schema.row(record, store=store)
         if schema.unique or record.get(ID) is not None:
-            return tuple(schema.physical.names), row
-        return schema.names, row[:-1]
+            return schema.physical_names, row
+        return schema.physical_names[:-1], row[:-1]
     values = schema.partial(record, store=store)
     if not schema.unique and record.get(ID) is not None:
         values[ID] = record[ID]
-    for name in schema.stored_key_names:
-        if name not in values:
-            raise SchemaMismatch(f"store {store!r}: the record has no {name!r}, which is part of the key", store=store, column=name)
+    schema.needs_key(values, store=store)
     names = tuple(name for name in schema.physical.names if name in values)
     return names, tuple(values[name] for name in names)
 

@@ -3,7 +3,7 @@
 from sopnb.index.direct import NotDirect, direct_writer
 from sopnb.index.encoding import KeyCodec, Keys, successor
 from sopnb.index.ordering import arrange, sort_indices
-from sopnb.index.specification import IndexField, IndexSpecification
+from sopnb.index.specification import IndexField, IndexSpecification, expression_of
 from sopnb.index.suggest import Findings, Suggestion, suggest
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Suggestion",
     "arrange",
     "direct_writer",
+    "expression_of",
     "sort_indices",
     "successor",
     "suggest",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from sopnb.cel.comparer import compared
 from sopnb.errors import InvalidInput
 from sopnb.fields import is_document, worded
 from sopnb.index import forms
@@ -17,15 +18,30 @@ Nulls = Literal["first", "last"]
 MOST_NAMES = 30
 """So many columns are named where one is not found."""
 _KEYS = "use a number, text, bytes, date or time column"
+_EXPRESSION = "cel:"
+"""So the name of a field begins that is an expression; the rest is its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexField:
-    """One key field: a column, its direction, and where its nulls stand (whatever the direction)."""
+    """One key field: a column, its direction, and where its nulls stand (whatever the direction).
+
+    A name such as ``"cel: origin + dest"`` is an expression over the columns, computed when a record is written; where it is unknown the
+    field is null.
+    """
 
     name: str
     descending: bool = False
     nulls: Nulls = "last"
+
+    def __post_init__(self) -> None:
+        if self.expression is not None:
+            object.__setattr__(self, "name", f"{_EXPRESSION} {self.expression}")
+
+    @property
+    def expression(self) -> str | None:
+        """The text of the expression that the field is, None for a column."""
+        return expression_of(self.name)
 
     def __str__(self) -> str:
         return f"-{self.name}" if self.descending else self.name
@@ -62,9 +78,24 @@ class IndexSpecification:
 
     @classmethod
     def of(cls, *names: str, unique: bool = True, nulls: Nulls = "last", carrying: str | Iterable[str] = ()) -> IndexSpecification:
-        """Return a specification of these columns; a leading ``-`` makes one descending, ``carrying`` names those that ride along."""
+        """Return a specification of these columns; a leading ``-`` makes one descending, ``carrying`` names those that ride along.
+
+        ``"cel: origin + dest"`` and ``"-cel: size(name)"`` are fields that are computed by an expression.
+        """
         fields = tuple(IndexField(name.removeprefix("-"), name.startswith("-"), nulls) for name in names)
         return cls(fields, unique, (carrying,) if isinstance(carrying, str) else tuple(carrying))
+
+    @classmethod
+    def from_comparer(cls, text: str, *, unique: bool = True) -> IndexSpecification:
+        """Return the specification that orders as a comparer of SOP does: an expression over ``mapX`` and ``mapY``, below, at or above 0.
+
+        In whatever form, it must order by one field after the other: ``mapX.a < mapY.a ? -1 : (mapX.a > mapY.a ? 1 : ...)``, or for
+        numbers ``mapX.a - mapY.a``. Raises ``InvalidInput`` for any other, with the nearest equivalent.
+
+        >>> IndexSpecification.from_comparer("mapX.a < mapY.a ? -1 : (mapX.a > mapY.a ? 1 : mapY.b - mapX.b)")
+        IndexSpecification(a, -b)
+        """
+        return cls(tuple(IndexField(name, descending) for name, descending in compared(text)), unique)
 
     @classmethod
     def of_frame(cls, frame: Any, *, unique: bool = True) -> IndexSpecification:
@@ -125,6 +156,8 @@ class IndexSpecification:
         if isinstance(schema, Mapping):
             schema = pa.schema([worded(name, word) for name, word in schema.items()])
         for name in self.names:
+            if name not in schema.names and expression_of(name) is not None:
+                continue  # what it means is seen when there is a schema
             if name not in schema.names:
                 raise InvalidInput(f"there is no column {name!r} to index; {instead(name, schema.names)}")
             field = schema.field(name)
@@ -159,6 +192,11 @@ class IndexSpecification:
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.fields))
+
+
+def expression_of(name: str) -> str | None:
+    """Return the text of the expression that a field of this name is, None for a column."""
+    return name[len(_EXPRESSION) :].strip() if name.startswith(_EXPRESSION) else None
 
 
 def instead(name: str, columns: Iterable[str]) -> str:
