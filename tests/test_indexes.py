@@ -259,6 +259,14 @@ def test_what_an_index_finds_equals_the_same_filter_by_arrow(
             *(pc.is_null(table[n]) if v is None else pc.fill_null(pc.equal(table[n], pa.scalar(v)), False) for n, v in wanted.items())
         )
         assert _same(store.find(**wanted).to_arrow().sort_by("k"), table.filter(mask))
+        store.create_index("e", ["cel: b * 2 - 1", names[0]])
+        doubled = pc.fill_null(pc.equal(table["b"], pa.scalar(number, pa.int64())), pa.scalar(False))
+        mask = pc.is_null(table["b"]) if number is None else doubled
+        assert _same(store.by("e").prefix(None if number is None else number * 2 - 1).to_arrow().sort_by("k"), table.filter(mask))
+        if text:
+            store.create_index("t", ["-a" if flip else "a", "b"])
+            begins = pc.fill_null(pc.starts_with(table["a"], text[:1]), pa.scalar(False))
+            assert _same(store.by("t").prefix(startswith=text[:1]).to_arrow().sort_by("k"), table.filter(begins))
         condition = (pc.field("a") == pa.scalar(text)) & (pc.field("b") >= (number or 0))
         assert _same(by.where(condition).to_arrow().sort_by("k"), table.filter(condition))
         assert by.where(condition).count() == table.filter(condition).num_rows
@@ -297,3 +305,24 @@ def test_info_tells_of_indexes(db: sopnb.Database, store: sopnb.Store) -> None:
     assert (told["index"], told["unique"], told["ready"]) == ("city, -n", False, True)
     assert told["bytes"] > 0
     assert db.info()["stores"]["places"]["indexes"] == store.info()["indexes"]
+
+
+def test_an_index_field_may_be_an_expression(db: sopnb.Database, store: sopnb.Store) -> None:
+    store.create_index("by_length", ["cel: size(city)", "-n"])
+    by = store.by("by_length")
+    assert by.prefix(4).to_pandas()["k"].tolist() == [7, 6, 3, 0]
+    assert by.prefix(None).to_pandas()["k"].tolist() == [1]
+    pd.testing.assert_frame_equal(by.to_pandas(), FRAME.iloc[[4, 7, 6, 3, 0, 5, 2, 1]].reset_index(drop=True))
+    store.update(0, {"city": "Å"})
+    store.upsert(pd.DataFrame({"k": [50, 51], "city": ["Trondheim", None], "n": [1, 2]}))
+    assert store.by("by_length").head(1)["k"].tolist() == [0]
+    assert store.by("by_length").prefix(9).to_pandas()["k"].tolist() == [50]
+    assert store.by("by_length").select("n", "k").rows(0, 2)["k"].tolist() == [0, 4]
+    assert store.by("by_length").prefix(9).delete().deleted == 1
+    with pytest.raises(InvalidInput, match="index 'wrong'.*town"):
+        store.create_index("wrong", "cel: size(town)")
+    store.delete([1, 2, 51])  # an expression is null where a column is, and null equals null
+    store.create_index("u", ["cel: size(city) * 100 + n"], unique=True)
+    with pytest.raises(DuplicateKey, match="key 405 is there already in the unique index 'u'"):
+        store.insert([{"k": 60, "city": "Voss", "n": 5}, {"k": 61, "city": "Oslo", "n": 5}])
+    assert store.indexes()["by_length"].names == ("cel: size(city)", "n")

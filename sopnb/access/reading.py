@@ -73,6 +73,8 @@ class Indexed:
         self.schema = in_its_order(source.schema, projection)
         self.index, self.source, self.projection = index, source, projection
         self._covered = covered
+        self._own = tuple(name for name in self.schema.physical_names if name not in source.schema.physical_names)
+        """Key fields that only the index has: expressions."""
 
     @property
     def layers(self) -> Sequence[Layer]:
@@ -146,7 +148,12 @@ class Indexed:
         found, place = self._records(part.batch)
         where = np.empty(len(place), np.int64)
         where[place] = np.arange(len(place))
-        return Entries(found.fetch(self.schema, with_keys(columns, self.schema)).take(pa.array(where)), seq=found.seq[where], keys=keys)
+        wanted = self.schema.physical_names if columns is None else with_keys(columns, self.schema) or ()
+        batch = found.fetch(self.source.schema, [name for name in wanted if name not in self._own]).take(pa.array(where))
+        for name in self._own:
+            if name in wanted:
+                batch = batch.append_column(part.batch.schema.field(name), part.batch.column(part.batch.schema.get_field_index(name)))
+        return Entries(batch.select(list(wanted)), seq=found.seq[where], keys=keys)
 
     def count(self, lo: bytes = b"", hi: bytes | None = None) -> int:
         """Return how many records a key range holds."""

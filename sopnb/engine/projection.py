@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import xxhash
 
+from sopnb.computed import Computed
 from sopnb.errors import InvalidInput
 from sopnb.fields import from_ipc, one_array, to_ipc
 from sopnb.index import IndexSpecification, expression_of
@@ -26,14 +27,14 @@ Role = Literal["index", "successor"]
 class Column:
     """Where one column of a projection comes from: the source's column of that name, or, for a new one, a value (an Arrow scalar).
 
-    A key field of its schema that is an expression has neither: it is computed from the others.
-
-    An ``_id`` that the source has not is made of the source's key, so it is the same whenever it is made.
+    A key field that is an expression has neither: a successor's is computed from its other columns, an index's from columns of the source,
+    those that it ``needs``. An ``_id`` that the source has not is made of the source's key, so it is the same whenever it is made.
     """
 
     name: str
     source: str | None
     value: Any = None
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ class Projection:
     @cached_property
     def sources(self) -> tuple[str, ...]:
         """The columns of the source that are needed."""
-        return tuple(dict.fromkeys(column.source for column in self.columns if column.source is not None))
+        needed = [needs for column in self.columns for needs in (*column.needs, *([] if column.source is None else [column.source]))]
+        return tuple(dict.fromkeys(needed))
 
     def plain(self, source: Schema) -> bool:
         """Say whether every column is one of the source as it is, so that a row is made by picking values."""
@@ -97,6 +99,11 @@ class Projection:
                 seen = pa.table(arrays[: len(self.schema.names)], names=self.schema.names)
                 arrays.append(one_array(computed[column.name].column(seen, store=self.name)))
                 continue
+            if column.needs:
+                seen = pa.table({name: batch.column(batch.schema.get_field_index(name)) for name in column.needs})
+                expression = Computed(column.name, field.type, self._types(source), source.documents)
+                arrays.append(one_array(expression.column(seen, store=self.name)))
+                continue
             if column.source is None:
                 value = pa.scalar(None, field.type) if column.value is None else column.value
                 arrays.append(pa.repeat(value, batch.num_rows))
@@ -107,9 +114,12 @@ class Projection:
             arrays.append(array)
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema.physical)
 
+    def _types(self, source: Schema) -> dict[str, Any]:
+        return {name: source.physical.field(name).type for name in source.names}
+
     def to_dict(self) -> dict[str, Any]:
         """Return a description of plain values and bytes; how far it is is not part of it."""
-        columns = [[c.name, c.source, None if c.value is None else to_ipc(pa.repeat(c.value, 1))] for c in self.columns]
+        columns = [[c.name, c.source, None if c.value is None else to_ipc(pa.repeat(c.value, 1)), list(c.needs)] for c in self.columns]
         return {
             "name": self.name,
             "role": self.role,
@@ -123,7 +133,9 @@ class Projection:
     @classmethod
     def from_dict(cls, of: int, data: dict[str, Any]) -> Projection:
         """Return the projection that ``to_dict`` described."""
-        columns = tuple(Column(name, source, None if raw is None else from_ipc(raw)[0]) for name, source, raw in data["columns"])
+        columns = tuple(
+            Column(name, source, None if raw is None else from_ipc(raw)[0], tuple(needs)) for name, source, raw, needs in data["columns"]
+        )
         schema = Schema.from_dict(data["schema"])
         return cls(of, data["name"], data["role"], schema, columns, data["unique"], data["fields"], data["owner"])
 
@@ -138,17 +150,28 @@ def index_of(of: int, name: str, source: Schema, wanted: IndexSpecification, own
         wanted.validate(source.arrow)
     except InvalidInput as error:
         raise InvalidInput(f"store {store!r}, index {name!r}: {error}") from None
+    expressions: dict[str, Computed] = {}
     for each in wanted.names:
         if expression_of(each) is not None and each not in source.physical_names:
-            raise InvalidInput(f"store {store!r}, index {name!r}: {each!r} is an expression; only the key of a store may have them")
+            try:
+                expressions[each] = Computed.of(each, {n: source.physical.field(n).type for n in source.names}, source.documents)
+            except InvalidInput as error:
+                raise InvalidInput(f"store {store!r}, index {name!r}: {error}") from None
         if each in source.documents:
             raise InvalidInput(f"store {store!r}, index {name!r}: column {each!r} holds JSON documents and cannot be indexed")
     rest = [field for field in source.specification.fields if field.name not in wanted.names]
     specification = IndexSpecification((*wanted.fields, *rest), unique=source.unique)
     names = list(dict.fromkeys([*specification.names, *wanted.carrying]))
-    fields = [pa.field(each, source.physical.field(each).type, nullable=source.field(each).nullable) for each in names]
+    fields = [
+        pa.field(each, expressions[each].type)
+        if each in expressions
+        else pa.field(each, source.physical.field(each).type, nullable=source.field(each).nullable)
+        for each in names
+    ]
     schema = Schema(pa.schema(fields), specification)
-    columns = tuple(Column(each, each) for each in schema.physical.names)
+    columns = tuple(
+        Column(each, None, needs=expressions[each].sources) if each in expressions else Column(each, each) for each in schema.physical.names
+    )
     return Projection(of, name, "index", schema, columns, wanted.unique, len(wanted.fields), owner)
 
 
@@ -164,7 +187,10 @@ def in_its_order(source: Schema, index: Projection) -> Schema:
     found = source.memo.get(key)
     if found is None:
         specification = IndexSpecification(index.schema.specification.fields, unique=source.unique)
-        found = source.memo[key] = Schema(source.arrow, specification, categories=source.categories, frame=source.frame)
+        computed = {field.name: index.schema.physical.field(field.name).type for field in specification.fields}
+        found = source.memo[key] = Schema(
+            source.arrow, specification, categories=source.categories, frame=source.frame, computed=computed
+        )  # fmt: skip
         found.memo["own"] = source
     return found
 
