@@ -128,6 +128,24 @@ def test_what_cannot_be_is_refused_with_the_remedy(db: sopnb.Database, store: so
     assert store[:].to_pandas().equals(FRAME)
 
 
+def test_an_expression_in_a_key_or_index_is_changed_and_kept(db: sopnb.Database, store: sopnb.Store) -> None:
+    store.create_index("by_length", ["cel: size(string(n)) + n", "k"])
+    with db.unlock("expressions") as admin:
+        admin.alter("places", index=["cel: n * 10", "k"], add={"x": ("int64", 1)})
+        assert list(store.keys()) == [(10, 1), (10, 4), (20, 2), (20, 5), (30, 0), (30, 3)]
+        assert store.by("by_length").to_pandas()["k"].tolist() == [1, 4, 2, 5, 0, 3]
+        with pytest.raises(InvalidInput, match="'n' is in the expression 'cel: n . 10' of the key; give another key"):
+            admin.alter("places", rename={"n": "m"})
+        with pytest.raises(InvalidInput, match="'n' is in the expression .* of the index 'by_length'; drop the index first"):
+            admin.alter("places", drop="n", index="k")
+        admin.alter("places", index=["cel: -n", "k"])
+        assert list(store.keys()) == [(-3, 0), (-3, 3), (-2, 2), (-2, 5), (-1, 1), (-1, 4)]
+        assert store[(-2, 5)]["x"] == 1
+        store.drop_index("by_length")
+        admin.alter("places", index="k", rename={"n": "m"})
+    assert list(store.keys()) == list(range(6))
+
+
 def test_readers_keep_their_state_and_transactions_run_again(db: sopnb.Database, store: sopnb.Store) -> None:
     snapshot, selection = db.at(), store[2:4]
     late = db.transaction()

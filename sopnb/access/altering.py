@@ -9,11 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from sopnb.computed import Computed
 from sopnb.engine.projection import Column
 from sopnb.errors import InvalidInput, SchemaMismatch
 from sopnb.fields import is_document, meaning, plain_type, worded
 from sopnb.frames.widening import joined
-from sopnb.index import IndexField, IndexSpecification
+from sopnb.index import IndexField, IndexSpecification, expression_of
 from sopnb.schema import ID, Schema
 
 
@@ -47,6 +48,7 @@ class Alteration:
                 raise InvalidInput(f"store {store!r} has no column {name!r}; its columns are {', '.join(map(repr, old.names))}")
         kept = [field for field in old.arrow if field.name not in self.drop]
         self._keep_indexed(indexes, store)
+        self._keep_expressions(old, indexes, store)
         specification = self.index or self._renamed(old.specification, store)
         fields = [self._field(field, store) for field in kept]
         for name in self.types:
@@ -77,6 +79,15 @@ class Alteration:
             for name in (*specification.names, *specification.carrying):
                 if name in self.drop:
                     raise InvalidInput(f"store {store!r}: column {name!r} is part of the index {index!r}; drop the index first")
+
+    def _keep_expressions(self, old: Schema, indexes: Mapping[str, IndexSpecification], store: str) -> None:
+        types = {name: old.physical.field(name).type for name in old.names}
+        own = [] if self.index is not None else [("the key; give another key with index=[...] as well", old.specification)]
+        for told, specification in (*own, *((f"the index {name!r}; drop the index first", each) for name, each in indexes.items())):
+            for name in filter(expression_of, specification.names):
+                for source in Computed.of(name, types, old.documents).sources:
+                    if source in self.drop or source in self.rename:
+                        raise InvalidInput(f"store {store!r}: column {source!r} is in the expression {name!r} of {told}")
 
     def _renamed(self, old: IndexSpecification, store: str) -> IndexSpecification:
         for name in old.names:
