@@ -114,3 +114,11 @@ def test_a_label_that_no_column_has_is_refused_by_name() -> None:
             with pytest.raises(InvalidInput, match=r"there is no column '(7|q)' to index; the columns are '0', '1'"):
                 db.load("plain", PLAIN, index)
         assert db.stores() == ()
+
+
+def test_the_past_of_a_store_is_told_with_its_labels(db: Any) -> None:
+    store = db.load("levels", LEVELS.set_index("k"))
+    before = db.seq
+    store.update(1, {"delay_max": 30})
+    assert store.history(1)[("delay", "max")].tolist() == [3, 30]
+    assert db.diff(before, db.seq, "levels")[("delay", "max")].tolist() == [3, 30]
