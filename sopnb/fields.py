@@ -1,6 +1,6 @@
 """Columns by themselves: the Arrow field of one, what its values mean beyond their type, and which types may be written into which.
 
-A column is stored in its *plain type*: dictionaries as their values, views as plain text and bytes.
+A column is stored in its *plain type*: dictionaries and runs as their values, views as plain text and bytes, maps as lists.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sopnb.errors import InvalidInput
 
@@ -16,6 +18,10 @@ MEANING = b"sopnb"
 """The metadata of a field that says what its values mean beyond their type: "json", "period[M]", "interval[right]"."""
 DOCUMENT = {MEANING: b"json"}
 """That of a column of JSON documents."""
+CALENDAR = pa.struct([("months", pa.int32()), ("days", pa.int32()), ("nanoseconds", pa.int64())])
+"""The type in which calendar intervals are stored."""
+_CALENDAR = np.dtype([("months", "i4"), ("days", "i4"), ("nanoseconds", "i8")])
+"""How one lies in memory."""
 _WORDS = {
     "string": pa.string(),
     "text": pa.string(),
@@ -127,32 +133,130 @@ def widens(kind: Any, wanted: Any) -> bool:
     return False
 
 
-def dictionary_values(column: Any) -> Any:
-    """Return a dictionary column as its values, in their stored type; Arrow cannot cast dictionaries of views."""
-    kind = plain_type(column.type)
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    return pa.chunked_array([chunk.dictionary.cast(kind).take(chunk.indices) for chunk in chunks], kind)
-
-
 def plain_type(kind: Any) -> Any:
-    """Return a type as it is stored: dictionaries as their values, views as plain text and bytes, in lists and structs too."""
+    """Return a type without what is a matter of form, within others too.
+
+    That is dictionaries and runs as their values, views as plain text and bytes, maps as lists of structs, calendar intervals as structs.
+    """
     t = pa.types
-    if t.is_dictionary(kind):
+    if t.is_dictionary(kind) or t.is_run_end_encoded(kind):
         return plain_type(kind.value_type)
     if t.is_string_view(kind) or t.is_binary_view(kind):
         return pa.string() if t.is_string_view(kind) else pa.binary()
+    if t.is_interval(kind):
+        return CALENDAR
+    if t.is_map(kind):
+        return pa.list_(pa.field("entries", plain_type(_entry(kind)), nullable=False))
+    return _within(kind, plain_type)
+
+
+def stored_type(kind: Any) -> Any:
+    """Return the type in which a column is stored: the plain one, with truth values for nothing within others, of which all are null."""
+    return _within(plain_type(kind), lambda inner: pa.bool_() if pa.types.is_null(inner) else stored_type(inner))
+
+
+def _within(kind: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a struct or list with the types that it holds changed, any other type as it is."""
+    t = pa.types
     if t.is_struct(kind):
-        return pa.struct([field.with_type(plain_type(field.type)) for field in kind])
-    if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
-        inner = kind.value_field.with_type(plain_type(kind.value_type))
-        return (
-            pa.list_(inner, kind.list_size)
-            if t.is_fixed_size_list(kind)
-            else pa.large_list(inner)
-            if t.is_large_list(kind)
-            else pa.list_(inner)
+        return pa.struct([field.with_type(change(field.type)) for field in kind])
+    if not (t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind)):
+        return kind
+    return _list_type(kind, kind.value_field.with_type(change(kind.value_type)))
+
+
+def _list_type(like: Any, inner: Any) -> Any:
+    if pa.types.is_fixed_size_list(like):
+        return pa.list_(inner, like.list_size)
+    return pa.large_list(inner) if pa.types.is_large_list(like) else pa.list_(inner)
+
+
+def _entry(kind: Any) -> Any:
+    return pa.struct([kind.key_field, kind.item_field])
+
+
+def formed(column: Any, kind: Any) -> Any:
+    """Return a column in another form of the same plain type, or of one that has values where the other holds nothing.
+
+    Lists and structs are rebuilt around the buffers that they have.
+    """
+    if column.type == kind:
+        return column
+    if isinstance(column, pa.ChunkedArray):
+        return pa.chunked_array([piece for chunk in column.chunks for piece in _pieces(chunk, kind)], kind)
+    return _formed(column, kind)
+
+
+def empty(schema: Any) -> Any:
+    """Return a table without rows; Arrow itself cannot make one of all types."""
+    arrays = [formed(pa.array([], stored_type(field.type)), field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _pieces(array: Any, kind: Any) -> list[Any]:
+    """Return an array in another form, in as many pieces as dictionaries need whose index has few bits."""
+    try:
+        return [_formed(array, kind)]
+    except pa.ArrowInvalid:
+        if len(array) < 2 or not holds(kind, pa.types.is_dictionary):
+            raise
+    halves = np.array_split(np.arange(len(array)), 2)
+    return [piece for half in halves for piece in _pieces(array.take(pa.array(half)), kind)]
+
+
+def _formed(array: Any, kind: Any) -> Any:
+    t, source = pa.types, array.type
+    if source == kind:
+        return array
+    if t.is_dictionary(source):
+        return _formed(array.dictionary.cast(plain_type(source)).take(array.indices), kind)
+    if t.is_run_end_encoded(source):
+        return _formed(pc.run_end_decode(array), kind)
+    if t.is_interval(source):
+        return _formed(_from_calendar(array), kind)
+    if t.is_dictionary(kind):
+        coded = _formed(array, plain_type(kind)).dictionary_encode()
+        return pa.DictionaryArray.from_arrays(
+            coded.indices.cast(kind.index_type), coded.dictionary.cast(kind.value_type), ordered=kind.ordered
         )
-    return kind
+    if t.is_run_end_encoded(kind):
+        return pc.run_end_encode(_formed(array, kind.value_type), run_end_type=kind.run_end_type)
+    if t.is_interval(kind):
+        return _to_calendar(array, kind)
+    if t.is_null(source) or t.is_null(kind):
+        return pa.nulls(len(array), kind)
+    if t.is_struct(source) and t.is_struct(kind) and kind.num_fields:
+        children = [_formed(array.field(at), field.type) for at, field in enumerate(kind)]
+        return pa.StructArray.from_arrays(children, fields=list(kind), mask=array.is_null() if array.null_count else None)
+    if any(is_one(kind) for is_one in (t.is_list, t.is_large_list, t.is_fixed_size_list, t.is_map)):
+        return _list(array, kind)
+    return array.cast(kind)
+
+
+def _list(array: Any, kind: Any) -> Any:
+    """Return lists, or maps, which lie in memory as lists of structs, with what they hold in another form."""
+    is_map, source = pa.types.is_map(kind), array.type
+    inner = pa.field("entries", _entry(kind), nullable=False) if is_map else kind.value_field
+    values = _formed(array.values, inner.type)
+    like = kind if is_map else _list_type(source, inner)
+    buffers = array.buffers()[: 1 if pa.types.is_fixed_size_list(source) else 2]
+    made = pa.Array.from_buffers(like, len(array), buffers, offset=array.offset, children=[values])
+    return made if like == kind else made.cast(kind)
+
+
+def _from_calendar(array: Any) -> Any:
+    """Return calendar intervals as structs."""
+    parts = np.frombuffer(array.buffers()[1] or b"", _CALENDAR)[array.offset : array.offset + len(array)]
+    children = [pa.array(np.ascontiguousarray(parts[field.name])) for field in CALENDAR]
+    return pa.StructArray.from_arrays(children, fields=list(CALENDAR), mask=array.is_null())
+
+
+def _to_calendar(array: Any, kind: Any) -> Any:
+    parts = np.zeros(len(array), _CALENDAR)
+    for at, field in enumerate(CALENDAR):
+        parts[field.name] = pc.fill_null(array.field(at), 0).to_numpy()
+    valid = np.packbits(array.is_valid().to_numpy(zero_copy_only=False), bitorder="little")
+    return pa.Array.from_buffers(kind, len(array), [pa.py_buffer(valid.tobytes()), pa.py_buffer(parts.tobytes())])
 
 
 def type_text(field: Any) -> str:

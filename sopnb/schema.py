@@ -1,8 +1,8 @@
 """What the records of a store look like: the columns a person sees, the columns a leaf holds, and the key.
 
 Invariants: a schema never changes (another schema is another object); types come from here and never from a batch; the physical
-columns are the user's in their order, dictionary columns as their values, views as plain text and bytes, documents as JSON text, then the
-values of key fields that are expressions, and ``_id`` last where keys need not be unique.
+columns are the user's in their order, each in its stored type (dictionaries as their values, maps as lists of structs), documents as
+JSON text, then the values of key fields that are expressions, and ``_id`` last where keys need not be unique.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ import pyarrow.compute as pc
 from sopnb.computed import Computed
 from sopnb.errors import InvalidInput, SchemaMismatch
 from sopnb.fields import (
-    dictionary_values,
     fits,
+    formed,
     from_ipc,
     holds,
     holds_nothing,
     is_document,
     one_array,
     plain_type,
+    stored_type,
     to_ipc,
     type_text,
     widens,
@@ -169,18 +170,16 @@ class Schema:
         """Return the physical fields of the columns that people see."""
         fields = []
         for field in self.arrow:
-            kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-            if holds(kind, pa.types.is_dictionary):
-                raise InvalidInput(f"column {field.name!r}: a dictionary within {field.type} cannot be stored; cast it to its values")
-            if pa.types.is_nested(kind) and holds(kind, pa.types.is_null):
-                raise InvalidInput(f"column {field.name!r}: {field.type} holds nothing and cannot be stored; cast it to a type with values")
-            if kind is not field.type and (pa.types.is_nested(kind) or pa.types.is_null(kind) or pa.types.is_float16(kind)):
-                raise InvalidInput(f"column {field.name!r}: a dictionary of {kind} cannot be stored; cast it to its values")
-            kind = plain_type(kind)
+            if holds(field.type, _is_odd_dictionary):
+                raise InvalidInput(f"column {field.name!r}: a dictionary in {field.type} cannot be stored; cast it to its values")
             try:
-                to_storage(kind)
+                to_storage(field.type)
+                kind = stored_type(field.type)
+                formed(pa.nulls(1, kind), field.type)
             except InvalidInput as error:
                 raise InvalidInput(f"column {field.name!r}: {error}") from None
+            except pa.ArrowNotImplementedError as error:
+                raise InvalidInput(f"column {field.name!r}: {field.type} cannot be stored ({error}); cast it to its values") from None
             fields.append(pa.field(field.name, kind, nullable=True))
         return fields
 
@@ -188,11 +187,11 @@ class Schema:
 
     @cached_property
     def _in(self) -> dict[str, Converter]:
-        return {name: to_storage(self.physical.field(name).type, document=name in self.documents) for name in self.names}
+        return {name: to_storage(self.arrow.field(name).type, document=name in self.documents) for name in self.names}
 
     @cached_property
     def _out(self) -> list[tuple[str, Converter | None]]:
-        return [(name, from_storage(self.physical.field(name).type, document=name in self.documents)) for name in self.names]
+        return [(name, from_storage(self.arrow.field(name).type, document=name in self.documents)) for name in self.names]
 
     @cached_property
     def _made(self) -> list[tuple[str, Converter]]:
@@ -506,16 +505,15 @@ class Schema:
         return column
 
     def _conformed(self, column: Any, field: Any, wanted: Any, store: str) -> Any:
-        if pa.types.is_dictionary(column.type):
-            column = dictionary_values(column)
+        column = formed(column, plain_type(column.type))
         kind = column.type
         if kind != wanted:
-            if not (widens(plain_type(kind), wanted) or holds_nothing(column)):
+            if not (widens(kind, plain_type(field.type)) or holds_nothing(column)):
                 message = f"store {store!r}, column {field.name!r}: {kind} does not fit {wanted}; cast the column before writing it"
                 raise SchemaMismatch(message, store=store, column=field.name)
             try:
                 if pa.types.is_nested(kind) and holds(kind, pa.types.is_null):
-                    column = pa.chunked_array([pa.array(column.to_pylist(), wanted)])  # Arrow's own cast of such lists is broken
+                    column = formed(column, wanted)  # Arrow's own cast of such lists is broken
                 if pa.types.is_integer(kind) and pa.types.is_decimal(wanted):
                     column = column.cast(pa.decimal128(20, 0))  # as many digits as any has; what fits is seen in the next step
                 column = column.cast(wanted)
@@ -537,27 +535,27 @@ class Schema:
             column = table.column(name)
             if name in self.names:
                 field = self.arrow.field(name)
-                if pa.types.is_dictionary(field.type):
-                    column = self._encoded(column, name, field.type)
-                elif column.type != field.type:
-                    column = column.cast(field.type)
+                column = self._encoded(column, name, field.type) if name in self.categories else self._formed(column, field.type)
             else:
                 field = table.schema.field(name)
             arrays.append(column)
             fields.append(field)
         return pa.table(arrays, schema=pa.schema(fields)) if fields else table.select([])
 
+    def _formed(self, column: Any, kind: Any) -> Any:
+        return formed(pa.chunked_array([one_array(column)]) if pa.types.is_dictionary(kind) else column, kind)
+
     def _encoded(self, column: Any, name: str, kind: Any) -> Any:
-        if name not in self.categories:
-            whole = one_array(column).dictionary_encode()
-            return pa.DictionaryArray.from_arrays(
-                whole.indices.cast(kind.index_type), whole.dictionary.cast(kind.value_type), ordered=kind.ordered
-            )
         values, known = self.categories[name], self._known_values[name]
         chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
         chunks = chunks or [pa.array([], known.type)]  # even no rows have their categories
         made = [pa.DictionaryArray.from_arrays(pc.index_in(c, known).cast(kind.index_type), values, ordered=kind.ordered) for c in chunks]
         return pa.chunked_array(made, kind)
+
+
+def _is_odd_dictionary(kind: Any) -> bool:
+    t = pa.types
+    return bool(t.is_dictionary(kind)) and bool(t.is_nested(kind.value_type) or t.is_null(kind.value_type) or t.is_float16(kind.value_type))
 
 
 def _id_bytes(value: Any) -> bytes:

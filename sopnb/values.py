@@ -91,13 +91,11 @@ def from_storage(kind: Any, *, document: bool = False) -> Converter | None:
     """Return what turns storage values into Python values; None where they are the same."""
     if document:
         return lambda value: None if value is None else json.loads(value)
-    make = _maker(kind)
+    make = _maker(_bare(kind))
     return None if make is None else lambda value: None if value is None else make(value)
 
 
 def _maker(kind: Any) -> Converter | None:
-    if t.is_dictionary(kind):
-        return _maker(kind.value_type)
     if t.is_timestamp(kind):
         return _timestamp_maker(kind)
     if t.is_date32(kind):
@@ -115,7 +113,23 @@ def _maker(kind: Any) -> Converter | None:
     if t.is_struct(kind):
         makers = {field.name: make for field in kind if (make := from_storage(field.type)) is not None}
         return (lambda value: {k: makers[k](v) if k in makers else v for k, v in value.items()}) if makers else None
+    if t.is_map(kind):
+        key, item = ((field.name, from_storage(field.type) or _same) for field in (kind.key_field, kind.item_field))
+        return lambda entries: [(key[1](entry[key[0]]), item[1](entry[item[0]])) for entry in entries]
+    if t.is_interval(kind):
+        return lambda value: pa.MonthDayNano([value["months"], value["days"], value["nanoseconds"]])
     return None
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _bare(kind: Any) -> Any:
+    """Return the type of the values of dictionaries, runs and views."""
+    if t.is_dictionary(kind) or t.is_run_end_encoded(kind):
+        return _bare(kind.value_type)
+    return pa.string() if t.is_string_view(kind) else pa.binary() if t.is_binary_view(kind) else kind
 
 
 def _timestamp_maker(kind: Any) -> Converter:
@@ -136,6 +150,7 @@ def to_storage(kind: Any, *, document: bool = False) -> Converter:
     """Return what turns a Python value into its storage value; it raises ``InvalidInput`` with the reason and the remedy."""
     if document:
         return lambda value: None if value is None else _document(value)
+    kind = _bare(kind)
     take = _taker(kind)
     plain = _plain(kind)
 
@@ -163,8 +178,6 @@ def _refuse(value: Any, kind: Any, remedy: str = "") -> InvalidInput:
 
 
 def _taker(kind: Any) -> Converter:
-    if t.is_dictionary(kind):
-        return _taker(kind.value_type)
     if t.is_boolean(kind):
         return lambda v: bool(v) if isinstance(v, bool | np.bool_) else _raise(_refuse(v, kind, "give True or False"))
     if t.is_integer(kind):
@@ -192,6 +205,10 @@ def _taker(kind: Any) -> Converter:
         return lambda v: [inner(x) for x in v] if isinstance(v, list | tuple | np.ndarray) else _raise(_refuse(v, kind, "give a list"))
     if t.is_struct(kind):
         return _struct(kind)
+    if t.is_map(kind):
+        return _map(kind)
+    if t.is_interval(kind):
+        return lambda v: _calendar(v, kind)
     if t.is_null(kind):
         return lambda v: _raise(_refuse(v, kind, "the column holds nothing but null"))
     raise InvalidInput(f"columns of type {kind} cannot be stored; cast them to a type that can")
@@ -199,6 +216,28 @@ def _taker(kind: Any) -> Converter:
 
 def _raise(error: InvalidInput) -> Any:
     raise error
+
+
+def _map(kind: Any) -> Converter:
+    (key, take_key), (item, take_item) = ((field.name, to_storage(field.type)) for field in (kind.key_field, kind.item_field))
+
+    def convert(value: Any) -> list[dict[str, Any]]:
+        pairs = value.items() if isinstance(value, Mapping) else value
+        if not isinstance(value, Mapping | list | tuple) or any(not isinstance(pair, tuple) or len(pair) != 2 for pair in pairs):
+            raise _refuse(value, kind, "give a dict, or a list of pairs")
+        if any(one is None for one, _ in pairs):
+            raise _refuse(value, kind, "its keys may not be None")
+        return [{key: take_key(one), item: take_item(other)} for one, other in pairs]
+
+    return convert
+
+
+def _calendar(value: Any, kind: Any) -> dict[str, int]:
+    if not isinstance(value, tuple) or len(value) != 3:
+        raise _refuse(value, kind, "give pyarrow.MonthDayNano([months, days, nanoseconds])")
+    months, days, nanoseconds = value
+    small, large = to_storage(pa.int32()), to_storage(pa.int64())
+    return {"months": small(months), "days": small(days), "nanoseconds": large(nanoseconds)}
 
 
 def _integer(kind: Any) -> Converter:

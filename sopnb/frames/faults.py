@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb.errors import SchemaMismatch
+from sopnb.fields import formed, holds, plain_type
 from sopnb.schema import Schema
 
 REASON = "_reason"
@@ -20,6 +21,10 @@ def sound(table: Any, schema: Schema, *, store: str, partial: bool) -> tuple[Any
     Raises ``SchemaMismatch`` where a column as a whole is unknown, absent or of the wrong type.
     """
     refused = []
+    for at, field in enumerate(table.schema):
+        if holds(field.type, pa.types.is_run_end_encoded):  # which cannot be filtered
+            plain = plain_type(field.type)
+            table = table.set_column(at, field.with_type(plain), formed(table.column(at), plain))
     while True:
         try:
             conformed = schema.conform(table, store=store, partial=partial)

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from sopnb import literals
 from sopnb.errors import InvalidInput
-from sopnb.fields import is_document, meaning, plain_type
+from sopnb.fields import formed, holds, is_document, meaning, plain_type
 from sopnb.frames import kinds
 from sopnb.frames.kinds import NULLABLE, Arrow, Category, Interval, Kind, Nullable, Numpy, Objects, Period, Plain, Text, adopted, restored
 from sopnb.frames.labels import Labels, are_text, renamed, text, text_dtype
@@ -225,10 +225,15 @@ def to_pandas(table: Any, schema: Schema, *, nullable: bool = False, dtype_backe
     description = _description(schema)
     chosen = {f.name: _chosen(f, description, dtype_backend) for f in table.schema}
     for at, field in enumerate(table.schema):
-        plain = plain_type(field.type)
-        if isinstance(chosen[field.name], Plain) and field.name not in schema.categories and plain != field.type:
-            table = table.set_column(at, field.with_type(plain), table.column(at).cast(plain))
+        if isinstance(chosen[field.name], Plain) and field.name not in schema.categories and not holds(field.type, _has_values):
+            plain = plain_type(field.type)
+            table = table.set_column(at, field.with_type(plain), formed(table.column(at), plain))
     return _restored(table, description, chosen, nullable=nullable)
+
+
+def _has_values(kind: Any) -> bool:
+    """Say whether pandas has values of its own for this type, other than for the plain one."""
+    return bool(pa.types.is_map(kind) or pa.types.is_interval(kind))
 
 
 def _restored(table: Any, description: Description | None, chosen: dict[str, Kind], *, nullable: bool = False) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from sopnb.errors import InvalidInput
+from sopnb.fields import empty
 from sopnb.frames.arrow import Adopted, adopt, is_pandas, is_polars, is_stream, reader, same_columns
 from sopnb.frames.files.path import are_files
 from sopnb.schema import Schema
@@ -98,10 +99,9 @@ def streams(data: Any) -> bool:
 def _items(data: Any) -> Iterator[Any]:
     if is_stream(data):
         stream = reader(data)
-        empty = stream.schema.empty_table()
         batches = (batch for batch in stream if batch.num_rows)
         first = next(batches, None)
-        yield empty if first is None else first
+        yield empty(stream.schema) if first is None else first
         yield from batches
         return
     items = iter(data)

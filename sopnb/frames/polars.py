@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sopnb.fields import empty, formed, holds, plain_type
 from sopnb.frames.optional import optional
 
 Read = Callable[[Sequence[str] | None, Any], Iterator[Any]]
@@ -48,7 +49,16 @@ class _Unknown(Exception):
 
 def to_polars(table: Any) -> Any:
     """Return an Arrow table as a polars DataFrame. Raises ``MissingPackage``."""
-    return optional("polars", "polars").from_arrow(table)
+    return optional("polars", "polars").from_arrow(_known(table))
+
+
+def _known(data: Any) -> Any:
+    """Return a table or batch with runs and calendar intervals, which polars has not, as what they are stored as."""
+    odd = [holds(field.type, lambda kind: t.is_run_end_encoded(kind) or t.is_interval(kind)) for field in data.schema]
+    if not any(odd):
+        return data
+    columns = [formed(column, plain_type(column.type)) if is_odd else column for column, is_odd in zip(data.columns, odd, strict=True)]
+    return pa.table(columns, names=data.schema.names)
 
 
 def lazy(schema: Any, read: Read) -> Any:
@@ -59,13 +69,14 @@ def lazy(schema: Any, read: Read) -> Any:
         condition = None if predicate is None or n_rows is not None else pushed(predicate, schema)
         left = n_rows
         for batch in read(columns, condition):
-            frame = polars.from_arrow(batch if left is None else batch.slice(0, left))
+            frame = polars.from_arrow(_known(batch if left is None else batch.slice(0, left)))
             left = None if left is None else left - frame.height
             yield frame if predicate is None else frame.filter(predicate)
             if left == 0:
                 return
 
-    return optional("polars.io.plugins", "polars").register_io_source(source, schema=polars.from_arrow(schema.empty_table()).schema)
+    known = polars.from_arrow(_known(empty(schema))).schema
+    return optional("polars.io.plugins", "polars").register_io_source(source, schema=known)
 
 
 def pushed(predicate: Any, schema: Any) -> Any:
@@ -150,6 +161,8 @@ def _kind(schema: Any, name: str) -> Any:
 
 
 def _viewless(kind: Any) -> Any:
+    if t.is_run_end_encoded(kind):
+        return _viewless(kind.value_type)
     return pa.string() if t.is_string_view(kind) else pa.binary() if t.is_binary_view(kind) else kind
 
 

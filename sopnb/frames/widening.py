@@ -69,8 +69,16 @@ def _field(old: Any, new: Any, *, key: bool) -> Any:
     if meaning(old) == meaning(new):
         kind = joined(plain_type(old.type), plain_type(new.type))
         if kind is not None and kind != plain_type(old.type):
-            return old.with_type(_as(old.type, kind)).with_nullable(nullable)
+            if not _shaped(old.type):
+                return old.with_type(_as(old.type, kind)).with_nullable(nullable)
+            return new.with_nullable(nullable) if _shaped(new.type) and kind == plain_type(new.type) else None
     return old.with_nullable(nullable) if fits(new, old) else None
+
+
+def _shaped(kind: Any) -> bool:
+    """Say whether a type has a form that its plain type has not and that is more than an index or a view of its values, as maps have."""
+    t = pa.types
+    return bool(plain_type(kind) != kind and not (t.is_dictionary(kind) or t.is_string_view(kind) or t.is_binary_view(kind)))
 
 
 def _as(old: Any, kind: Any) -> Any:
@@ -97,6 +105,8 @@ def joined(a: Any, b: Any) -> Any:
     t = pa.types
     if a == b or t.is_null(b):
         return a
+    if t.is_null(a):
+        return b
     if t.is_integer(a) and t.is_integer(b):
         return _integer(a, b)
     if (t.is_integer(a) and t.is_floating(b)) or (t.is_floating(a) and t.is_integer(b)):

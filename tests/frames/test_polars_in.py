@@ -85,8 +85,6 @@ def test_frames_of_all_types_go_in_as_they_are(arena: Arena, request: pytest.Fix
         pl.Series([1], dtype=pl.Int128),
         pl.Series([object()], dtype=pl.Object),
         pl.Series([[1]], dtype=pl.List(pl.Int128)),
-        pl.Series([["a"]], dtype=pl.List(pl.Categorical)),
-        pl.Series([[None]], dtype=pl.List(pl.Null)),
     ],
     ids=lambda column: str(column.dtype),
 )
@@ -95,6 +93,15 @@ def test_what_a_store_has_not_is_refused_by_name(column: Any) -> None:
         with pytest.raises(InvalidInput, match="'x'"):
             db.load("frame", pl.DataFrame({"k": [1], "x": column}), "k")
         assert db.stores() == ()
+
+
+def test_lists_of_categories_and_of_nothing_come_back() -> None:
+    words, nothing = pl.Series([["a", "b"], None], dtype=pl.List(pl.Categorical)), pl.Series([[None], []], dtype=pl.List(pl.Null))
+    frame = pl.DataFrame({"k": [1, 2], "words": words, "nothing": nothing})
+    with sopnb.open(":memory:", settings=SMALL, handle=QUIET) as db:
+        assert db.load("frame", frame, "k")[:].to_polars().equals(frame)
+        assert db["frame"].upsert(frame).unchanged == 2
+        assert db.check().ok
 
 
 def test_a_frame_of_polars_writes_into_a_store_of_pandas() -> None:

@@ -78,11 +78,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: pd.DataFrame({"k": [1]}).pipe(_attrs, {"x": [object()]}),
         r"attrs\['x'\]\[0\] is of type builtins.object, which cannot be kept.*, or delete attrs\['x'\]",
     ),
-    "maps of Arrow": (_table(pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))), "'x'"),
-    "lists of nothing of Arrow": (_table(pa.array([[None]])), "'x'.*holds nothing"),
-    "dictionaries within": (_table(pa.array([["a"]], pa.list_(pa.dictionary(pa.int8(), pa.string())))), "'x'.*dictionary within"),
-    "runs of Arrow": (_table(pa.RunEndEncodedArray.from_arrays(pa.array([1], pa.int32()), pa.array(["a"]))), "'x'"),
-    "calendar intervals of Arrow": (_table(pa.array([(1, 2, 3)], pa.month_day_nano_interval())), "'x'"),
 }
 
 
