@@ -21,7 +21,7 @@ from sopnb.engine.check import Report
 from sopnb.engine.counts import Counts
 from sopnb.engine.engine import Engine
 from sopnb.engine.past import Stretch, all_written, differences
-from sopnb.engine.revert import revert
+from sopnb.engine.revert import IndexChange, revert
 from sopnb.engine.state import State
 from sopnb.engine.upkeep import Upkeep
 from sopnb.engine.work import Mode, Work
@@ -319,7 +319,8 @@ class Database:
         record has its old row, an inserted one its new row. So to go from ``a`` to ``b``, delete what is old, then write what is new;
         ``diff(b, a, store)`` has the sides exchanged. Records that changed and changed back are not in it.
 
-        The store is followed through other names; ``store`` is the name that it has in the later state, or else had in the earlier one.
+        The store is followed through other names, and to earlier stores that it took the place or the name of; ``store`` is the name that
+        it has in the later state, or else had in the earlier one.
         What was written in between is compared, not the whole store, as long as those commits are kept. Otherwise, and for a store that
         was replaced, both are read, but for the leaves that they share.
 
@@ -395,18 +396,18 @@ class Database:
         if id is None:
             raise StoreNotFound(store, self.stores())
         line = stretch.lineage(id)
-        return past.changes_of(all_written(stretch, line), line, store), line[0].schema
+        return past.changes_of(all_written(stretch, line), line), line[0].schema
 
     def revert(self, seq: int, message: str | None = None) -> Counts:
         """Undo what one commit did, by a new commit, durably; return what that did to records.
 
-        Records, stores that it created, dropped or renamed, and tags become what they were before it. What was done since stays: if it
-        was done to one of the same records, to a store that would go, or to a name that is needed, ``Conflict`` names the store, the key
-        and the later commit, and nothing is written. A record that was changed back since is as good as one that was never changed. A
-        revert can be reverted, which does again what was undone.
+        Records, stores that it created, dropped or renamed, indexes and tags become what they were before it. What was done since stays:
+        if it was done to one of the same records, to a store that would go, or to a name that is needed, ``Conflict`` names the store,
+        the key and the later commit, and nothing is written. A record that was changed back since is as good as one that was never
+        changed. A revert can be reverted, which does again what was undone.
 
         A commit of any size is undone in bounded memory. ``message`` is what the log says; None repeats the one of that commit. What was
-        done to indexes, or to the columns or the key of a store, is not reverted. Raises ``HistoryTrimmed`` if what was before the commit
+        done to the columns or the key of a store is not reverted. Raises ``HistoryTrimmed`` if what was before the commit
         is no longer kept, ``InvalidInput`` if there is no such commit, ``ReadOnly``.
 
         >>> import sopnb
@@ -422,6 +423,10 @@ class Database:
         engine = self._lease.use()
         if isinstance(seq, bool) or not isinstance(seq, int):
             raise InvalidInput(f"{seq!r} is no commit; give its number, as log() tells it")
+        index = IndexChange.of(engine, seq)
+        if index is not None:
+            self._upkeep()
+            return Counts(seq=index.revert(engine, _reverting(seq, index.message, message)))
         with Progress(engine.handle, engine.clock).bar(f"revert {seq}", None) as progress:
 
             def body(work: Work) -> Counts | Conflict:
@@ -430,7 +435,7 @@ class Database:
                 except Conflict as conflict:  # trying again would not help
                     work.rollback()
                     return conflict
-                work.message = (f"revert {seq}: {said}" if said else f"revert {seq}") if message is None else message
+                work.message = _reverting(seq, said, message)
                 return counts
 
             done, made = attempt(engine, body)
@@ -551,6 +556,11 @@ class Database:
 
     def _repr_html_(self) -> str:
         return display.html(self)
+
+
+def _reverting(seq: int, said: str, message: str | None) -> str:
+    """Return the message of a commit that reverts another."""
+    return message if message is not None else f"revert {seq}: {said}" if said else f"revert {seq}"
 
 
 def _micros(time: datetime) -> int:

@@ -56,6 +56,7 @@ class History:
         self.contents: list[dict[str, tuple[Kept, Rows]]] = [{}]
         self.events: list[Event] = []
         self._dropped: dict[str, Kept] = {}
+        self._new: set[Kept] = set()
         self._values = 0
 
     def play(self, history: Sequence[Any]) -> None:
@@ -68,6 +69,7 @@ class History:
             return self._upkeep(step[0])
         before = dict(self.stores)
         held = {kept: dict(kept.rows) for kept in before.values()}
+        self._new.clear()
         with self.db.transaction(message="step") as tx:
             for action in step:
                 self._act(tx, *action)
@@ -122,10 +124,13 @@ class History:
 
     def _created(self, name: str) -> Kept:
         self.stores[name] = Kept(origin=self._dropped.get(name))
+        self._new.add(self.stores[name])
         return self.stores[name]
 
     def _gone(self, name: str) -> None:
-        self._dropped[name] = self.stores.pop(name)
+        kept = self.stores.pop(name)
+        if kept not in self._new:  # else it never was
+            self._dropped[name] = kept
 
     def _committed(self, seq: int, before: dict[str, Kept], held: dict[Kept, Rows]) -> None:
         """Note what a commit did, as its net effect on each store."""
@@ -167,8 +172,11 @@ class History:
         old, new = self.contents[a], self.contents[b]
         if name in new:
             kept, rows = new[name]
-            same = [held for store, held in old.values() if store is kept]
-            return same[0] if same else old[name][1] if name in old else {}, rows
+            there = {store: held for store, held in old.values()}
+            line: Kept | None = kept
+            while line is not None and line not in there:
+                line = line.origin
+            return there[line] if line is not None else old[name][1] if name in old else {}, rows
         kept, rows = old[name]
         return rows, next((held for store, held in new.values() if store is kept), {})
 

@@ -105,7 +105,7 @@ def test_a_store_that_was_renamed_dropped_or_replaced_later_is_named(db: Any) ->
         db.revert(2)
     assert (caught.value.store, caught.value.seq) == ("planes", 3)
     db.drop("aircraft")
-    with pytest.raises(Conflict, match="dropped or replaced") as caught:
+    with pytest.raises(Conflict, match="dropped, replaced") as caught:
         db.revert(3)
     assert (caught.value.store, caught.value.seq) == ("aircraft", 4)
 
@@ -219,7 +219,7 @@ def test_indexes_come_back_with_their_store(cluster: Cluster) -> None:
     state = engine.state()
     (index,) = state.indexes(state.names["seats"]).values()
     assert (index.name, index.rows) == ("seats/by_v", 1)
-    assert "seats/by_v" in db.log()["notes"].iloc[-1]
+    assert db["seats"].find(v="b").count() == 1
     assert db.check().ok
 
 
@@ -294,3 +294,38 @@ def test_a_large_commit_is_reverted() -> None:
         assert (done.updated, done.deleted) == (50_000, 10_000)
         assert values(planes) == dict.fromkeys(range(50_000), "a")
         assert db.check().ok
+
+
+def test_an_index_goes_and_comes_back(db: Any) -> None:
+    planes = db.load("planes", rows(30), "k")
+    planes.create_index("by_v", "v", message="quicker")
+    created = db.seq
+    planes.update(1, {"v": "b"})
+    gone = db.revert(created)
+    assert (planes.indexes(), gone.seq) == ({}, db.seq)
+    assert db.log()["message"].iloc[-1] == f"revert {created}: quicker"
+    planes.update(2, {"v": "b"})
+    with pytest.raises(Conflict, match="index 'by_v' was changed later") as caught:
+        db.revert(created)
+    assert (caught.value.store, caught.value.seq) == ("planes", gone.seq)
+    back = db.revert(gone.seq)
+    assert planes.indexes() == {"by_v": IndexSpecification.of("v", unique=False)}
+    assert planes.find(v="b").count() == 2
+    with pytest.raises(Conflict, match="index 'by_v' was changed later"):
+        db.revert(gone.seq)
+    db.revert(back.seq)
+    assert planes.indexes() == {}
+    db.drop("planes")
+    with pytest.raises(Conflict, match="the store was dropped"):
+        db.revert(gone.seq)
+
+
+def test_a_store_that_got_an_index_is_not_dropped_with_its_creation(db: Any) -> None:
+    db.load("planes", rows(30), "k")
+    db["planes"].create_index("by_v", "v")
+    with pytest.raises(Conflict, match="its indexes were changed") as caught:
+        db.revert(1)
+    assert caught.value.seq == db.seq
+    db.revert(db.seq)
+    db.revert(1)
+    assert db.stores() == ()

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb.engine.entries import Entries, concatenated
-from sopnb.engine.past import Ancestor, Difference, Written, fitting
+from sopnb.engine.past import Ancestor, Difference, Written
 from sopnb.engine.versions import Versions
 from sopnb.errors import InvalidInput
 from sopnb.schema import ID, Schema
@@ -177,18 +177,17 @@ def changes(written: Iterable[Written], *, named: bool) -> Iterator[Told]:
         yield _change(each, each.store.schema, each.entries, named=named)
 
 
-def changes_of(written: Iterable[Written], line: Sequence[Ancestor], store: str) -> Iterator[Told]:
+def changes_of(written: Iterable[Written], line: Sequence[Ancestor]) -> Iterator[Told]:
     """Yield what commits wrote in one store and those before it, all in its schema.
 
     Raises ``InvalidInput`` or ``SchemaMismatch`` if those before it had another key, or columns that do not fit.
     """
-    schema = line[0].schema
-    fits: dict[int, Any] = {}
+    known = {ancestor.id: ancestor for ancestor in line}
     for each in written:
-        id = each.store.id
-        if id not in fits:
-            fits[id] = fitting(each.store.schema, schema, store)
-        yield _change(each, schema, fits[id](each.entries), named=False)
+        ancestor = known[each.store.id]
+        if ancestor.fault is not None:
+            raise ancestor.fault
+        yield _change(each, line[0].schema, ancestor.fit(each.entries), named=False)
 
 
 def _change(each: Written, schema: Schema, rows: Entries, *, named: bool) -> Told:

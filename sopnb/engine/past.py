@@ -21,6 +21,7 @@ from sopnb.engine import record
 from sopnb.engine.entries import Entries, Entry, concatenated
 from sopnb.engine.layers import Found
 from sopnb.engine.merge import Part, loaded, merged
+from sopnb.engine.projection import Projection
 from sopnb.engine.record import DELETE, Payload, StoreChange
 from sopnb.engine.same import differ
 from sopnb.engine.state import State, StoreState, tree_ref
@@ -76,29 +77,36 @@ class Step:
         return blocks(merged(_alone(store, self.commit.seq - 1).changed_by(change, self.commit.seq).parts, store.schema), store)
 
 
+Fit = Callable[[Entries], Entries]
+"""Brings whole records of one schema into another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ancestor:
     """A store between its creation by commit ``since`` (0: before all that is looked at) and ``until``, when another one took its name.
 
-    ``moved`` says that it was made of the records of the one before it, with other columns or another key.
+    ``fit`` brings its records into the schema of the first of the line; where that cannot be, ``fault`` says why. ``moved`` says that the
+    store was made of the records of the one before it, with other columns or another key.
     """
 
     id: int
     since: int
     until: int
     schema: Schema
+    fit: Fit
+    fault: InvalidInput | None = None
     moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Birth:
-    """How a store came to be; ``of`` is the one whose place it took, its records with it."""
+    """How a store came to be: after those of its name that were dropped (``before``), or as a projection that took its source's place."""
 
     seq: int
     id: int
     schema: Schema
     before: tuple[int, ...]
-    of: int | None = None
+    projection: Projection | None = None
 
 
 class Stretch:
@@ -151,25 +159,25 @@ class Stretch:
 
     def lineage(self, id: int) -> list[Ancestor]:
         """Return a store; the one whose place it took, or that had its name and was dropped before it was created; and so on."""
-        born = list(self._births())
+        born = {birth.id: birth for birth in reversed(list(self._births()))}
         there = visible(self.since)
         line: list[Ancestor] = []
         here: int | None = id
-        until = self.until.seq
+        child: _Birth | None = None
         while here is not None:
-            if here in there:
-                line.append(Ancestor(here, 0, until, self.since.by_id[here].schema))
-                break
-            birth = next(birth for birth in born if birth.id == here)
-            line.append(Ancestor(here, birth.seq, until, birth.schema, birth.of is not None))
+            birth = None if here in there else born[here]
+            schema = self.since.by_id[here].schema if birth is None else birth.schema
+            since, until = 0 if birth is None else birth.seq, self.until.seq if child is None else child.seq
+            fit, fault = (_as_it_is, None) if child is None else _fit_for(child, schema, line[-1], visible(self.until).get(id, ""))
+            line.append(Ancestor(here, since, until, schema, fit, fault, birth is not None and birth.projection is not None))
             known = {ancestor.id for ancestor in line}
-            here, until = next((each for each in birth.before if each not in known), None), birth.seq
+            child, here = birth, None if birth is None else next((each for each in birth.before if each not in known), None)
         return line
 
     def _births(self) -> Iterator[_Birth]:
         """Yield the stores that came to be, each with those that may be the one before it, the likeliest first."""
         dropped: dict[str, list[int]] = {}
-        begun = {id: store.schema for id, store in self.since.by_id.items() if store.projection is not None}
+        begun = {id: store.projection for id, store in self.since.by_id.items() if store.projection is not None}
         for commit, payload in self.commits():
             for change in payload.catalogue:
                 if change.kind == "drop":
@@ -178,9 +186,10 @@ class Stretch:
                     yield _Birth(commit.seq, change.store, Schema.from_dict(change.schema), tuple(dropped.get(change.name, ())))
             for step in payload.projections:
                 if step.kind == "begin" and step.what is not None:
-                    begun[step.store] = Schema.from_dict(step.what["schema"])
-                elif step.kind == "replace":
-                    yield _Birth(commit.seq, step.store, begun[step.store], (step.of,), step.of)
+                    begun[step.store] = Projection.from_dict(step.of, step.what)
+                elif step.kind == "replace" and step.store in begun:
+                    projection = begun[step.store]
+                    yield _Birth(commit.seq, step.store, projection.schema, (step.of,), projection)
 
     def net(self, id: int, since: State) -> Iterator[Difference] | None:
         """Return what became of the records of a store that is there in a state of the stretch; None if the log cannot say it."""
@@ -245,7 +254,7 @@ def differences(engine: Engine, old: State, new: State, name: str) -> tuple[Sche
     if old.seq > new.seq:
         found = differences(engine, new, old, name)
         return None if found is None else (found[0], (difference.turned for difference in found[1]))
-    before, after = _followed(engine, old, new, name)
+    before, after, fit = _followed(engine, old, new, name)
     if before is None:
         return None if after is None else (after.schema, (difference.turned for difference in _one_sided(after)))
     if after is None:
@@ -253,30 +262,35 @@ def differences(engine: Engine, old: State, new: State, name: str) -> tuple[Sche
     if before.id == after.id:
         with suppress(HistoryTrimmed):  # the states are tagged, the log between them is gone
             return after.schema, differences_of(Stretch(engine, old, new), old, before, after)
-    return after.schema, side_by_side(before, after, name)
+    return after.schema, side_by_side(before, after, fit or fitting(before.schema, after.schema, name))
 
 
 def differences_of(stretch: Stretch, old: State, before: StoreState, after: StoreState) -> Iterator[Difference]:
     """Yield how one store differs between a state of a stretch and its last one."""
     net = stretch.net(before.id, old)
-    return side_by_side(before, after) if net is None else net
+    return side_by_side(before, after, fitting(before.schema, after.schema, after.name)) if net is None else net
 
 
-def _followed(engine: Engine, old: State, new: State, name: str) -> tuple[StoreState | None, StoreState | None]:
-    """Return a store in two states, by the name that it has in the newer one, or else had in the older one."""
+def _followed(engine: Engine, old: State, new: State, name: str) -> tuple[StoreState | None, StoreState | None, Fit | None]:
+    """Return a store in two states, by the name that it has in the newer one, or else had in the older one, and what fits the older to it.
+
+    Raises ``InvalidInput`` if that is known and cannot be.
+    """
     there = visible(old)
     id = new.names.get(name)
     if id is None:
         id = old.names.get(name)
-        if id is None:
-            return None, None
-        return old.store(id), new.store(id) if id in visible(new) else None
-    earlier = id if id in there else old.names.get(name)
-    if id not in there:
-        with suppress(HistoryTrimmed):
-            known = [ancestor.id for ancestor in Stretch(engine, old, new).lineage(id) if ancestor.id in there]
-            earlier = known[0] if known else earlier
-    return None if earlier is None else old.store(earlier), new.store(id)
+        return None if id is None else old.store(id), new.store(id) if id in visible(new) else None, None
+    if id in there:
+        return old.store(id), new.store(id), None
+    with suppress(HistoryTrimmed):
+        for ancestor in Stretch(engine, old, new).lineage(id):
+            if ancestor.id in there:
+                if ancestor.fault is not None:
+                    raise ancestor.fault
+                return old.store(ancestor.id), new.store(id), ancestor.fit
+    earlier = old.names.get(name)
+    return None if earlier is None else old.store(earlier), new.store(id), None
 
 
 def _one_sided(store: StoreState) -> Iterator[Difference]:
@@ -286,10 +300,9 @@ def _one_sided(store: StoreState) -> Iterator[Difference]:
         yield Difference(part, nothing, np.ones(len(part), bool), np.zeros(0, bool))
 
 
-def side_by_side(before: StoreState, after: StoreState, name: str = "") -> Iterator[Difference]:
+def side_by_side(before: StoreState, after: StoreState, fit: Fit) -> Iterator[Difference]:
     """Yield how two stores differ, read together from one end to the other. What one leaf holds for both of them is not read."""
     schema = after.schema
-    fit = fitting(before.schema, schema, name or after.name)
     old, new = (_Records(store) for store in (before, after))
     while old.more and new.more:
         if old.leaf is not None and old.leaf == new.leaf:
@@ -357,20 +370,49 @@ class _Records:
         return entries.slice(0, at)
 
 
-def fitting(old: Schema, new: Schema, name: str) -> Any:
-    """Return what brings whole records of one schema into another. Raises ``InvalidInput`` if they have other keys."""
+def _as_it_is(entries: Entries) -> Entries:
+    return entries
+
+
+def _fit_for(birth: _Birth, old: Schema, later: Ancestor, name: str) -> tuple[Fit, InvalidInput | None]:
+    """Return what brings records of the store before ``later`` into the first schema of the line, or says why that cannot be."""
+    try:
+        fit = fitting(old, birth.schema, name) if birth.projection is None else _moving(old, birth.projection, name)
+    except InvalidInput as fault:
+        return _as_it_is, fault
+    return lambda entries: later.fit(fit(entries)), later.fault
+
+
+def _moving(old: Schema, projection: Projection, name: str) -> Fit:
+    """Return what makes the records of a projection of those of its source. Raises ``InvalidInput`` if they have other keys."""
+    new, source = projection.schema, {column.name: column.source for column in projection.columns}
+    if old.unique != new.unique or [(f.descending, f.nulls, source[f.name]) for f in new.specification.fields] != [
+        (f.descending, f.nulls, f.name) for f in old.specification.fields
+    ]:
+        raise _other_key(old, new, name)
+    if any(old.arrow.field(source[each]).type != new.arrow.field(each).type for each in new.key_names):
+        raise _other_key(old, new, name)
+
+    def fit(entries: Entries) -> Entries:
+        return Entries(projection.batch(entries.batch, old), op=entries.op, seq=entries.seq, delta=entries.delta, keys=entries._keys)
+
+    return fit
+
+
+def fitting(old: Schema, new: Schema, name: str) -> Fit:
+    """Return what brings records into another schema, column by column of the same name; columns that were not there are null.
+
+    Raises ``InvalidInput`` if they have other keys, ``SchemaMismatch`` if a column does not fit its new type.
+    """
     if old is new or (old.physical == new.physical and same_key(old, new)):
-        return lambda entries: entries
+        return _as_it_is
     if not same_key(old, new):
-        raise InvalidInput(
-            f"store {name!r}: the key was {_key(old)} and is {_key(new)} now, so its records cannot be paired; compare the frames of "
-            "db.at(...) instead"
-        )
+        raise _other_key(old, new, name)
     for field in new.arrow:
         at = old.arrow.get_field_index(field.name)
         if at >= 0 and not fits(old.arrow.field(at), field):
             told = f"it was {old.arrow.field(at).type} and is {field.type} now"
-            raise SchemaMismatch(f"store {name!r}, column {field.name!r}: {told}; compare the frames of db.at(...)", column=field.name)
+            raise SchemaMismatch(f"{_where(name)}, column {field.name!r}: {told}; compare the frames of db.at(...)", column=field.name)
 
     def fit(entries: Entries) -> Entries:
         arrays = []
@@ -381,6 +423,15 @@ def fitting(old: Schema, new: Schema, name: str) -> Any:
         return Entries(batch, op=entries.op, seq=entries.seq, delta=entries.delta, keys=entries._keys)
 
     return fit
+
+
+def _where(name: str) -> str:
+    return f"store {name!r}" if name else "the store"
+
+
+def _other_key(old: Schema, new: Schema, name: str) -> InvalidInput:
+    told = f"the key was {_key(old)} and is {_key(new)} now"
+    return InvalidInput(f"{_where(name)}: {told}, so its records cannot be paired; compare the frames of db.at(...)")
 
 
 def _key(schema: Schema) -> str:

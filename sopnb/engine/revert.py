@@ -11,6 +11,8 @@ A dropped store comes back under its old id, with the next layout: it is the sam
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +22,9 @@ from sopnb.engine.bulk import Progress
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries
 from sopnb.engine.past import Step, Stretch, differences_of, differs, visible
+from sopnb.engine.projection import Projection, index_of
 from sopnb.engine.record import DELETE, PUT, StoreChange
-from sopnb.engine.state import State
+from sopnb.engine.state import State, StoreState
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.work import Work
 from sopnb.errors import Conflict, InvalidInput
@@ -35,13 +38,71 @@ def revert(engine: Engine, work: Work, seq: int, progress: Progress) -> tuple[Co
     """Write what undoes a commit into a transaction; return what that does to records, and the message of that commit.
 
     Raises ``Conflict`` if it was built on, ``HistoryTrimmed`` if what was before it is not kept, ``InvalidInput`` if there is no such
-    commit, or nothing that could be undone.
+    commit, or nothing that could be undone here.
     """
-    if not 0 < seq <= work.state.seq:
-        raise InvalidInput(f"there is no commit {seq} to revert; the newest is {work.state.seq}")
-    stretch = Stretch.after(engine, seq - 1, work.state)
-    step = next(stretch.steps())
+    stretch, step = _found(engine, seq, work.state)
     return _Revert(stretch, work, step, progress).done(), step.payload.message
+
+
+def _found(engine: Engine, seq: int, until: State) -> tuple[Stretch, Step]:
+    if not 0 < seq <= until.seq:
+        raise InvalidInput(f"there is no commit {seq} to revert; the newest is {until.seq}")
+    stretch = Stretch.after(engine, seq - 1, until)
+    return stretch, next(stretch.steps())
+
+
+@dataclass(frozen=True, slots=True)
+class IndexChange:
+    """A commit that did nothing but take a secondary index into use, or drop it."""
+
+    seq: int
+    message: str
+    store: int
+    name: str
+    specification: IndexSpecification
+    dropped: bool
+
+    @classmethod
+    def of(cls, engine: Engine, seq: int) -> IndexChange | None:
+        """Return what a commit did to an index, None if it is no such commit. Raises as ``revert``."""
+        _, step = _found(engine, seq, engine.state())
+        payload = step.payload
+        told = [each for each in payload.projections if each.kind in ("finish", "drop") and each.what]
+        if len(told) != 1 or payload.catalogue or payload.changes or payload.tags:
+            return None
+        dropped, store = told[0].kind == "drop", told[0].of
+        found = _indexes(step.before if dropped else step.after, store)
+        name = (told[0].what or {})["index"]
+        return cls(seq, payload.message, store, name, found[name], dropped) if name in found else None
+
+    def revert(self, engine: Engine, message: str) -> int:
+        """Drop the index, or build it again; return the seq of the commit that has done so.
+
+        Raises ``Conflict`` unless the store has the index, or has it not, as the commit left it.
+        """
+        while True:
+            state = engine.state()
+            self._check(engine, state)
+            try:
+                if not self.dropped:
+                    return engine.upkeep.end_projection(state.indexes(self.store)[self.name], message)
+                return engine.builder.build(self.store, partial(self._again, engine), message=message)
+            except Conflict:  # another was quicker: see what became of it
+                continue
+
+    def _again(self, engine: Engine, store: StoreState, state: State) -> Projection:
+        self._check(engine, state)
+        return index_of(store.id, self.name, store.schema, self.specification, engine.backend.pins.owner, store=store.name)
+
+    def _check(self, engine: Engine, state: State) -> None:
+        name = visible(state).get(self.store)
+        there = _indexes(state, self.store).get(self.name) if name is not None else None
+        taken = name is not None and self.name in state.indexes(self.store)
+        if name is not None and (not taken if self.dropped else there == self.specification):
+            return
+        later = Stretch.after(engine, self.seq, state).last_change(self.store, after=self.seq) or None
+        what = "the store was dropped, replaced or altered" if name is None else f"its index {self.name!r} was changed"
+        raise Conflict(f"{what} later", store=name, seq=later, remedy=_REMEDY)
 
 
 class _Revert:
@@ -60,7 +121,9 @@ class _Revert:
             raise InvalidInput(f"commit {self._seq} only kept the database in order: there is nothing to revert")
         of_created = {change.store for change in payload.catalogue if change.kind == "create"}
         if any(step.of not in of_created for step in payload.projections):
-            raise InvalidInput(f"commit {self._seq} changed an index, or the columns or the key of a store, which is not reverted")
+            raise InvalidInput(
+                f"commit {self._seq} changed the columns or the key of a store, which is not reverted; use db.unlock() to alter it back"
+            )
         touched = dict.fromkeys([*(change.store for change in payload.catalogue), *(change.store for change in payload.changes)])
         ids = [id for id in touched if id in self._before or id in self._after]
         for id in ids:
@@ -89,7 +152,7 @@ class _Revert:
         name, now = self._after.get(id), self._now.get(id)
         told = name or now or self._before[id]
         if name != now:
-            became = "dropped or replaced" if now is None else "created again" if name is None else f"renamed to {now!r}"
+            became = "dropped, replaced or altered" if now is None else "created again" if name is None else f"renamed to {now!r}"
             raise self._conflict(f"it was {became}", told, self._stretch.last_change(id, after=self._seq))
         if name is None:
             return

@@ -141,8 +141,11 @@ class Upkeep:
             with suppress(Conflict):
                 self.end_projection(store)
 
-    def end_projection(self, store: StoreState, message: str = "") -> None:
-        """Give up a projection, or drop one that is in use. Raises ``Conflict`` if another took a step of its life meanwhile."""
+    def end_projection(self, store: StoreState, message: str = "") -> int:
+        """Give up a projection, or drop one that is in use; return the seq of that commit.
+
+        Raises ``Conflict`` if another took a step of its life meanwhile.
+        """
         how = store.projection
         if how is None:
             raise InternalError("a store is given up that is no projection", store=store.name)
@@ -154,7 +157,7 @@ class Upkeep:
 
         told = {"index": how.name} if how.ready else None
         step = ProjectionChange("drop" if how.ready else "end", store.id, how.of, told)
-        self._engine.append(Payload(message=message, projections=[step]), store.seq, validate)
+        return self._engine.append(Payload(message=message, projections=[step]), store.seq, validate)
 
     def _due(self, store: StoreState) -> Plan | None:
         """Return what the limits ask for, but for layers that somebody is folding."""

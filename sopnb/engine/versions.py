@@ -6,15 +6,15 @@ state is made but the oldest one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from sopnb.engine.entries import Entries
-from sopnb.engine.past import Ancestor, Stretch, change_of, differs, fitting, visible
+from sopnb.engine.past import Ancestor, Stretch, change_of, differs, visible
 from sopnb.engine.record import DELETE, decode
 from sopnb.engine.state import State
-from sopnb.errors import HistoryGone, InvalidInput, Trimmed
+from sopnb.errors import HistoryGone, Trimmed
 from sopnb.protocols import Commit
 from sopnb.schema import Schema
 
@@ -53,16 +53,11 @@ def versions(engine: Engine, state: State, id: int, key: bytes) -> Versions:
     stretch, schema = _kept(engine, state), state.store(id).schema
     while True:
         line = stretch.lineage(id)
-        fits = [_fitting(each.schema, schema, state.store(id).name) for each in line]
-        known = fits.index(None) if None in fits else len(line)
+        known = next((at for at, each in enumerate(line) if each.fault is not None), len(line))
         since = line[known - 1].since if known < len(line) else stretch.since.seq
         if known == len(line) or not line[known - 1].moved:
-            break
+            return Versions(schema, since, tuple(_History(engine, stretch, line[:known], schema, key).versions()))
         stretch = Stretch.after(engine, since, state)  # it begins with the records that it took over
-    history = _History(engine, stretch, schema, key)
-    for each, fit in zip(line[:known], fits, strict=False):
-        history.add(each, fit)
-    return Versions(schema, since, tuple(history.versions()))
 
 
 def _kept(engine: Engine, state: State) -> Stretch:
@@ -78,23 +73,12 @@ def _kept(engine: Engine, state: State) -> Stretch:
                 raise
 
 
-def _fitting(old: Schema, new: Schema, name: str) -> Any:
-    try:
-        return fitting(old, new, name)
-    except InvalidInput:
-        return None
-
-
 class _History:
     """Follows one record through a stretch of commits."""
 
-    def __init__(self, engine: Engine, stretch: Stretch, schema: Schema, key: bytes) -> None:
+    def __init__(self, engine: Engine, stretch: Stretch, line: Sequence[Ancestor], schema: Schema, key: bytes) -> None:
         self._engine, self._stretch, self._schema, self._key = engine, stretch, schema, key
-        self._line: dict[int, tuple[Ancestor, Any]] = {}
-
-    def add(self, ancestor: Ancestor, fit: Any) -> None:
-        """Follow the record through this store too; ``fit`` brings its rows into the schema wanted."""
-        self._line[ancestor.id] = ancestor, fit
+        self._line = {ancestor.id: ancestor for ancestor in line}
 
     def versions(self) -> Iterator[Version]:
         """Yield the versions, oldest first."""
@@ -104,12 +88,12 @@ class _History:
         for commit, payload in self._stretch.commits():
             before, told = record, False
             for change in payload.catalogue:
-                if self._follows(change.store, commit.seq) and change.kind == "drop":
+                if change.kind == "drop" and self._follows(change.store, commit.seq):
                     record = None
             for written in payload.changes:
                 if not self._follows(written.store, commit.seq):
                     continue
-                entry = change_of(written, commit.seq, self._key, self._line[written.store][0].schema, self._engine)
+                entry = change_of(written, commit.seq, self._key, self._line[written.store].schema, self._engine)
                 if entry is not None:
                     told = not payload.catalogue
                     record = None if entry.op == DELETE or entry.row is None else self._row(written.store, entry.row, commit.seq)
@@ -119,7 +103,7 @@ class _History:
                 yield Version(commit.seq, kind, shown, (commit, payload.author, payload.message))
 
     def _follows(self, id: int, seq: int) -> bool:
-        return id in self._line and self._line[id][0].since <= seq <= self._line[id][0].until
+        return id in self._line and self._line[id].since <= seq <= self._line[id].until
 
     def _first(self) -> Entries | None:
         """Return the record as the oldest state has it."""
@@ -131,9 +115,8 @@ class _History:
         return None
 
     def _row(self, id: int, row: tuple[Any, ...], seq: int) -> Entries:
-        ancestor, fit = self._line[id]
-        fitted: Entries = fit(Entries(ancestor.schema.batch([row]), seq=seq))
-        return fitted
+        ancestor = self._line[id]
+        return ancestor.fit(Entries(ancestor.schema.batch([row]), seq=seq))
 
     def _differ(self, before: Entries | None, after: Entries | None) -> bool:
         return before is None or after is None or bool(differs(after, before, self._schema)[0])
