@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sopnb.fields import dictionary_values, one_array, plain_type
+from sopnb.fields import formed, one_array, plain_type
 from sopnb.index.specification import orderable
 
 SAMPLED_ROWS = 16_384
@@ -111,9 +111,9 @@ def _sampled(rows: int) -> Any:
 def _plain(column: Any) -> Any:
     """Return a column as one array, dictionaries as their values, texts and bytes with large offsets."""
     t = pa.types
-    kind = plain_type(column.type)
-    kind = pa.large_string() if t.is_string(kind) else pa.large_binary() if t.is_binary(kind) else kind
-    column = one_array(dictionary_values(column) if t.is_dictionary(column.type) else column)
+    plain = plain_type(column.type)
+    kind = pa.large_string() if t.is_string(plain) else pa.large_binary() if t.is_binary(plain) else plain
+    column = one_array(formed(column, plain) if t.is_dictionary(column.type) else column)
     return column if column.type == kind else column.cast(kind)
 
 
