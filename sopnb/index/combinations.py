@@ -15,8 +15,8 @@ from sopnb.index.profile import Profile, distinct, sample_rows
 
 WIDEST = 4
 """Columns of a combination at most."""
-MOST_COLUMNS = 24
-"""So many columns are combined, those with the most values; ..."""
+MOST_COLUMNS = 40
+"""So many columns are combined, texts and times first, then those with the most values; ..."""
 MOST_COMBINATIONS = 4096
 """... so many combinations are tried on sampled rows, ..."""
 MOST_VERIFIED = 64
@@ -40,7 +40,7 @@ def unique(columns: Sequence[Profile], rows: int) -> Unique:
     """
     if not columns or distinct(columns) < rows:
         return Unique()
-    kept = sorted(columns, key=lambda c: -c.distinct)[:MOST_COLUMNS]
+    kept = sorted(columns, key=lambda c: (not c.names, -c.distinct, c.place))[:MOST_COLUMNS]
     bounded = len(kept) < len(columns)
     found: list[tuple[Profile, ...]] = []
     tried = verified = 0
@@ -48,7 +48,7 @@ def unique(columns: Sequence[Profile], rows: int) -> Unique:
         if found and width > 2:
             break
         several = [each for each in combinations(kept, width) if prod(c.distinct for c in each) >= rows]
-        several.sort(key=lambda each: -prod(c.distinct for c in each))
+        several.sort(key=lambda each: (-sum(c.names for c in each), -prod(c.distinct for c in each)))
         narrower = [set(each) for each in found]
         for each in several:
             if any(one <= set(each) for one in narrower):

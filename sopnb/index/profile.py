@@ -64,8 +64,13 @@ class Profile:
         poor = "has nulls" if column.null_count else "floating point" if pa.types.is_floating(kind) else ""
         if text and not moment:
             poor = poor or _form(values)
-        codes = encoded.indices.to_numpy(zero_copy_only=False)
+        codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.min_scalar_type(distinct - 1))
         return cls(name, place, codes, distinct, time, text, poor)
+
+    @property
+    def names(self) -> bool:
+        """Whether it is of a type that names things or moments; numbers may be measures."""
+        return bool(self.text or self.time)
 
     @cached_property
     def sample(self) -> Any:

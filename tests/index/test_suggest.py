@@ -225,15 +225,25 @@ def test_duplicates_outside_of_the_sample_are_found() -> None:
 
 def test_the_search_is_bounded_and_says_so() -> None:
     random = np.random.default_rng(7)
-    table = pa.table({f"c{at}": random.integers(0, 9, 4096) for at in range(40)})
+    table = pa.table({f"c{at}": random.integers(0, 9, 4096) for at in range(60)})
     findings = suggest(table)
     assert findings.notes == (
         "no unique combination of up to 4 columns was found",
-        "the search ended at its limits: 24 columns, 4,096 combinations",
+        "the search ended at its limits: 40 columns, 4,096 combinations",
     )
     (only,) = findings.suggestions
     assert not only.unique
     assert only.distinct == distinct(table, only.specification.names) / 4096 > 0.5
+
+
+def test_a_key_of_few_values_is_found_among_many_measures() -> None:
+    random = np.random.default_rng(7)
+    measures = {f"m{at}": random.integers(0, 90, 300) for at in range(100)}
+    at = hours(100)
+    table = pa.table({**measures, "station": ["a"] * 100 + ["b"] * 100 + ["c"] * 100, "at": pa.concat_arrays([at, at, at])})
+    findings = suggest(table, most=1000)
+    assert str(findings.suggestions[0].specification) == "station, at"
+    assert "the search ended at its limits: 40 columns, 4,096 combinations" in findings.notes
 
 
 @pytest.mark.parametrize("rows", [0, 1])
