@@ -75,6 +75,7 @@ def usage(scan: Scan, specification: IndexSpecification) -> Usage:
     schema = scan.schema
     specification.validate(schema.arrow)
     own = schema.specification.fields
+    nullable = [field.name for field in schema.arrow if field.nullable]
     said = asked(scan.filter.pushed.node, schema) if scan.filter is not None else None
     equal, ranged, others = ((), (), ()) if said is None else (said.equal, said.ranged, said.others)
     if scan.filter is not None and said is None:
@@ -89,13 +90,14 @@ def usage(scan: Scan, specification: IndexSpecification) -> Usage:
         equal, ranged = (*fixed, *equal), (*ranged, *((between,) if between else ()))
         further = schema.key_names[len(fixed) : max(_touched(scan.keys.lo, schema), _touched(scan.keys.hi or b"", schema))]
         others = (*others, *(further if len(further) > 1 else ()))  # a range of several fields is no range of one
+        if between is not None and own[len(fixed)] not in fields and _has_nulls(scan.keys, len(fixed), schema):
+            others = (*others, between)  # where nulls stand apart from the other values
         bound, next_one = _walked(fields, equal, ranged)
     used = {*bound, *((next_one,) if next_one else ())}
     left = {*equal, *ranged, *others} - (used - set(others))
     constant = {*bound, *fixed, *equal}
     index_order = [field for field in fields if field.name not in constant]
     order = tuple(field for field in own if field.name not in constant)
-    nullable = [field.name for field in schema.arrow if field.nullable]
     ordered = _same_order(index_order, order, nullable)
     return Usage(
         store=scan.store,
@@ -122,6 +124,14 @@ def _bounds(keys: KeyRange, schema: Schema) -> tuple[tuple[str, ...], str | None
     names = schema.key_names
     whole = keys == (KeyRange(start, successor(start)) if count else EVERYTHING)
     return names[:count], None if whole or count == len(names) else names[count]
+
+
+def _has_nulls(keys: KeyRange, fixed: int, schema: Schema) -> bool:
+    """Say whether a range of keys with so many fixed fields has some of which the next one is null."""
+    field = schema.codec.fields[fixed]
+    null = keys.lo[: schema.codec.ends(keys.lo)[fixed - 1] if fixed else 0] + field.null
+    after = successor(null)
+    return field.nullable and (keys.hi is None or null < keys.hi) and (after is None or keys.lo < after)
 
 
 def _touched(bound: bytes, schema: Schema) -> int:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from sopnb import InvalidInput
 from sopnb.index import Findings, IndexSpecification, suggest
-from sopnb.index.combinations import WIDEST
-from sopnb.index.profile import BLOCK_ROWS, SAMPLED_ROWS
+from sopnb.index.combinations import WIDEST, derived
+from sopnb.index.profile import BLOCK_ROWS, SAMPLED_ROWS, Profile
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 NAN = float("nan")
@@ -146,6 +146,33 @@ def test_queries_decide_the_order_and_the_direction() -> None:
     assert best(grid, ["at", "station"]) == "station, at"
 
 
+def test_a_field_descends_only_where_that_serves() -> None:
+    at = hours(50)
+    columns = {"at": pa.concat_arrays([at, at]), "station": ["a"] * 50 + ["b"] * 50, "note": [i % 7 for i in range(100)]}
+    found = suggest(pa.table(columns), [["note", "-at"], ["station"]])
+    assert [str(s.specification) for s in found.suggestions] == ["station, at", "note, -at"]
+
+
+def test_a_query_for_the_whole_key_and_more_needs_no_other_index() -> None:
+    at = hours(50)
+    table = pa.table({"at": pa.concat_arrays([at, at]), "station": ["a"] * 50 + ["b"] * 50, "kelvin": [i / 4 for i in range(100)]})
+    (only,) = suggest(table, [["kelvin", "station", "at"]]).suggestions
+    assert only.reason == "unique, and no column can be left out; serves (kelvin, station, at)"
+
+
+def test_beside_a_number_for_each_row_the_pair_that_means_something_is_found() -> None:
+    table = pa.table({"id": list(range(120)), "item": list(range(30)) * 4, "shop": [shop for shop in "abcd" for _ in range(30)]})
+    assert [str(s.specification) for s in suggest(table).suggestions] == ["id", "shop, item"]
+
+
+def test_no_column_is_given_up_for_a_poorer_one() -> None:
+    part, half = [None, 1, 2, 3] * 2, [0, 0, 1, 1] * 2
+    profiles = [Profile.of(name, at, pa.array(values)) for at, (name, values) in enumerate((("part", part), ("half", half)))]
+    assert derived(profiles, 8) == {}  # type: ignore[arg-type]
+    profiles[0] = Profile.of("part", 0, pa.array([0, 1, 2, 3] * 2))
+    assert derived(profiles, 8) == {profiles[1]: profiles[0]}  # type: ignore[arg-type]
+
+
 def test_one_index_serves_several_queries_where_it_can() -> None:
     rows = [(a, b, c) for a in range(5) for b in range(6) for c in range(7)]
     table = pa.table({"id": list(range(len(rows))), **{name: [row[at] for row in rows] for at, name in enumerate("abc")}})
@@ -211,16 +238,32 @@ def test_what_is_not_unique_is_said_to_be_so() -> None:
     assert twice.notes == ("nothing is unique: 1 row repeats others in every column that can be in a key",)
 
 
+def between_blocks(rows: int) -> int:
+    """Return a row that is not sampled."""
+    step = (rows - BLOCK_ROWS) // (SAMPLED_ROWS // BLOCK_ROWS - 1)
+    assert step > BLOCK_ROWS + 8
+    return (BLOCK_ROWS + step) // 2
+
+
 def test_duplicates_outside_of_the_sample_are_found() -> None:
     rows = 3 * SAMPLED_ROWS
-    step = (rows - BLOCK_ROWS) // (SAMPLED_ROWS // BLOCK_ROWS - 1)
     number = list(range(rows))
-    between = BLOCK_ROWS + step // 4
-    assert between < step - 8
-    number[between] = number[between + 1]
+    at = between_blocks(rows)
+    number[at] = number[at + 1]
     (only,) = suggest(pa.table({"number": number})).suggestions
     assert not only.unique
     assert only.distinct == 1 - 1 / rows
+    high, low = [n // 256 for n in number], [n % 256 for n in number]
+    third = [i % 3 for i in range(rows)]
+    assert keys(suggest(pa.table({"high": high, "low": low, "third": third}))) == {frozenset({"high", "low", "third"})}
+
+
+def test_a_column_that_follows_but_for_a_row_outside_of_the_sample_stays() -> None:
+    rows = 3 * SAMPLED_ROWS
+    columns = {"unit": [i // 16 for i in range(rows)], "line": [i % 16 for i in range(rows)], "group": [i // 1024 for i in range(rows)]}
+    assert suggest(pa.table(columns)).left_out == {"group": "follows from unit"}
+    columns["group"][between_blocks(rows)] += 1
+    assert suggest(pa.table(columns)).left_out == {}
 
 
 def test_the_search_is_bounded_and_says_so() -> None:
