@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from sopnb.cel import Program
+from sopnb.cel import Column, Program
 from sopnb.errors import InvalidInput, SchemaMismatch
 from sopnb.index import expression_of
 
@@ -33,6 +33,7 @@ class Computed:
         program = _program(name, types, documents)
         try:
             kind = program.type
+            program.ready()
         except InvalidInput as error:
             raise _refused(name, str(error)) from None
         if pa.types.is_null(kind) or not program.columns:
@@ -48,6 +49,11 @@ class Computed:
     def sources(self) -> tuple[str, ...]:
         """The columns that it looks at."""
         return self.program.columns
+
+    @cached_property
+    def known(self) -> tuple[str, Column]:
+        """How the expression reads, and the column that stands for it."""
+        return str(self.program), Column((self.name,), self.program.kind, 0, self.type)
 
     def column(self, table: Any, *, store: str = "") -> Any:
         """Return its values for the rows of a table. Raises ``SchemaMismatch`` if a record would be too much work."""

@@ -265,8 +265,9 @@ class Schema:
         """Return the storage values of every column, in order; those left out are null. Raises ``SchemaMismatch`` if they may not be."""
         row = [given[name] if name in given else self._allowed(name, None, None, store) for name in self.names]
         if self.computed:
-            values = dict(zip(self.names, row, strict=True))
-            self._complete(values, store)
+            values = {**given, **dict(zip(self.names, row, strict=True))}
+            if any(each.name not in given for each in self.computed):
+                self._complete(values, store)
             row += [values[each.name] for each in self.computed]
         return tuple(row)
 

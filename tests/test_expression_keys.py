@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import sopnb
 from sopnb import DuplicateKey, IndexField, IndexSpecification, InvalidInput, KeyNotFound, SchemaMismatch
+from sopnb.computed import Computed
 from tests.api_support import QUIET, SMALL
 
 ROUTE = "cel: origin.lowerAscii() + dest"
@@ -158,6 +160,26 @@ def test_types_are_kept_and_other_stores_are_described_as_before(db: Any, trips:
             assert [record["n"] for record in again[f"s{i}"][:].records()] in ([1, 2], [2, 1])
             assert again[f"s{i}"].index == IndexSpecification.of(name, "n")
         assert again.check().ok
+
+
+def test_a_condition_on_the_expression_narrows_the_keys(trips: Any) -> None:
+    found = trips.where("origin.lowerAscii() + dest == 'jfkIAH' && n > 0")
+    assert found.to_dicts() == [{"origin": "JFK", "dest": "IAH", "n": 1}]
+    assert found.explain().pushed[0] == f"keys by {ROUTE!r}, 'n'"
+    begun = trips.where("(origin.lowerAscii() + dest) >= 'jfk' && origin.lowerAscii() + dest < p", p="jfkL")
+    assert (begun.count(), begun.explain().pushed[0]) == (1, f"keys by {ROUTE!r}")
+    assert trips.where("[1].exists(i, origin.lowerAscii() + dest == 'jfkIAH')").count() == 1
+
+
+def test_check_compares_what_is_stored_with_what_the_columns_give(db: Any, trips: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Computed.column
+    monkeypatch.setattr(Computed, "column", lambda self, table, **how: pc.utf8_upper(right(self, table, **how)))
+    trips.insert({"origin": "LGA", "dest": "ORD", "n": 9})
+    monkeypatch.undo()
+    (problem,) = db.check()
+    assert problem.what == "of the record ('LGAORD', 9) it is not what its columns give"
+    assert problem.where == f"key field {ROUTE!r}"
+    trips.delete([("LGAORD", 9)])
 
 
 def test_reading_needs_no_engine(tmp_path: Any) -> None:

@@ -60,6 +60,7 @@ class Filter:
         types = {field.name: field.type for field in schema.physical} | {SEQ: pa.int64()}
         try:
             program = Program.of(text, types, parameters, documents=schema.documents)
+            program = program.knowing(dict(each.known for each in schema.computed)).ready()
         except InvalidInput as error:
             raise InvalidInput(f"store {store!r}: {error}") from None
         if program.kind not in ("bool", "dyn", "null"):

@@ -10,5 +10,6 @@ end a query: where an expression errs, its value is unknown.
 """
 
 from sopnb.cel.program import Program
+from sopnb.cel.tree import Column
 
-__all__ = ["Program"]
+__all__ = ["Column", "Program"]

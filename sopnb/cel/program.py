@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from sopnb.cel.parser import parsed
 from sopnb.cel.refusal import refusal
 from sopnb.cel.rendering import Rendered, rendered, told
 from sopnb.cel.translation import TYPES, translated
-from sopnb.cel.tree import Call, Column, Missing, Node, everything
+from sopnb.cel.tree import Call, Column, Macro, Missing, Node, Select, everything
 from sopnb.cel.vectorised import evaluated
 from sopnb.cel.work import MOST_SIZE, loops, size_of, work
 from sopnb.errors import InvalidInput
@@ -58,13 +58,19 @@ class Program:
         """Return a program of a text over columns of Arrow types; ``documents`` are those whose text is JSON.
 
         ``using`` is the engine for what Arrow cannot say, by default the first that is installed. Raises ``InvalidInput`` with line, column
-        and a mark for what cannot be read, means nothing, or is beyond a limit; ``MissingPackage`` only when an engine is needed.
+        and a mark for what cannot be read, means nothing, or is beyond a limit.
         """
-        tree = checked(parsed(text), text, Scope(columns, frozenset(documents), parameters or {}))
-        program = cls(text, tree, using)
-        if program.expression is None:
-            program._evaluate  # noqa: B018 - now, so that it is refused before anything is read
-        return program
+        return cls(text, checked(parsed(text), text, Scope(columns, frozenset(documents), parameters or {})), using)
+
+    def ready(self) -> Program:
+        """Return the program itself when all that it needs is there. Raises ``MissingPackage``, or ``InvalidInput`` as its engine does."""
+        if self.expression is None:
+            self._evaluate  # noqa: B018 - made now rather than at the first record
+        return self
+
+    def knowing(self, columns: Mapping[str, Column]) -> Program:
+        """Return the same program, in which a part that reads like one of these is the column that holds its values already."""
+        return Program(self.text, _known(self.tree, columns), self.using)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -174,3 +180,17 @@ class Program:
 
     def __str__(self) -> str:
         return told(self.tree)
+
+
+def _known(node: Node, columns: Mapping[str, Column]) -> Node:
+    found = columns.get(told(node)) if isinstance(node, Call) else None
+    if found is not None and found.kind == node.kind:
+        return found
+    match node:
+        case Call():
+            return replace(node, arguments=tuple(_known(each, columns) for each in node.arguments))
+        case Select():
+            return replace(node, operand=_known(node.operand, columns))
+        case Macro():  # what is beneath may speak of the variable, and is then no column
+            return replace(node, range=_known(node.range, columns))
+    return node

@@ -314,8 +314,14 @@ def _size(node: Call) -> Any:
 
 def _cased(function: Callable[[Any], Any]) -> Callable[[Call], Any]:
     def rule(node: Call) -> Any:
-        value = translated(node.arguments[0]) if node.arguments[0].kind == "string" else None
-        return None if value is None else function(value)
+        inner = node.arguments[0]
+        value = translated(inner) if inner.kind == "string" else None
+        if value is None:
+            return None
+        if not (isinstance(inner, Column) and t.is_string(inner.type)):
+            # made anew: of a part of a column that was cast, Arrow's function reads beyond the end
+            value = pc.binary_join_element_wise(value, pc.scalar(""))
+        return function(value)
 
     return rule
 

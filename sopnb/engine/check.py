@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ from sopnb.engine.record import DELETE
 from sopnb.engine.same import differ
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.tree import Tree
-from sopnb.errors import Corruption, HistoryGone, StorageError
+from sopnb.errors import Corruption, HistoryGone, MissingPackage, SchemaMismatch, StorageError
 from sopnb.protocols import Blobs, Pins
 
 
@@ -106,12 +106,29 @@ def _store(store: StoreState) -> Iterator[Problem]:
             yield from _layer(store, layer)
         if not store.whole:
             return
-        rows = sum(len(part) for part in store.stack.scan())
+        rows = 0
+        for part in store.stack.scan():
+            rows += len(part)
+            yield from _expressions(store, part.batch)
     except (Corruption, StorageError, HistoryGone) as error:
         yield Problem(store.name, "records", str(error))
         return
     if rows != store.rows:
         yield Problem(store.name, "counts", f"{rows} records are there, the counts say {store.rows}")
+
+
+def _expressions(store: StoreState, batch: Any) -> Iterator[Problem]:
+    """Compare key fields that are expressions with what the records give."""
+    for each in store.schema.computed:
+        try:
+            new = pa.table({each.name: each.column(pa.Table.from_batches([batch]), store=store.name)})
+        except (MissingPackage, SchemaMismatch) as error:
+            yield Problem(store.name, f"key field {each.name!r}", str(error))
+            continue
+        wrong = differ(pa.Table.from_batches([batch.select([each.name])]), new)
+        if wrong.any():
+            lost = store.schema.public_keys(batch.slice(int(np.argmax(wrong)), 1))[0]
+            yield Problem(store.name, f"key field {each.name!r}", f"of the record {lost!r} it is not what its columns give")
 
 
 def _projection(store: StoreState, state: State) -> Iterator[Problem]:

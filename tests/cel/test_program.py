@@ -165,3 +165,14 @@ def test_conjuncts_are_arrows_or_the_engines() -> None:
     assert program.residual is not None
     assert program.residual.columns == ("items", "f", "a")
     assert Program.of("a > 3 && s == 'x'", TYPES).residual is None
+
+
+def test_long_columns_of_every_text_type() -> None:
+    words = [None if i % 7 == 0 else f"Aé{i}" for i in range(100_000)]
+    lower = [None if word is None else word.replace("A", "a") for word in words]
+    for kind in (pa.string(), pa.large_string()):
+        records = pa.table({"s": pa.array(words, kind)})
+        for text in ("s.lowerAscii()", "string(s).lowerAscii()", "(s + '').lowerAscii()", "(s == null ? s : s).lowerAscii()"):
+            values = Program.of(text, {"s": kind}).values(records)
+            values.validate(full=True)
+            assert values.to_pylist() == lower
