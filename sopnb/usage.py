@@ -82,6 +82,8 @@ def usage(scan: Scan, specification: IndexSpecification) -> Usage:
         others = tuple(name for name in scan.filter.columns if name in schema.names)
     elif scan.filter is not None:
         others = (*others, *(name for program in scan.filter.residual for name in program.columns if name in schema.names))
+    if scan.filter is not None:
+        others = (*others, *(name for program in scan.filter.residual for name in program.columns))
     fixed, between = _bounds(scan.keys, schema)
     fields = (*specification.fields, *(field for field in own if field.name not in specification.names))
     if fields == own:

@@ -172,6 +172,19 @@ def test_an_index_in_use_is_told_too(flights: sopnb.Store) -> None:
     assert repr(said).endswith("order     -hour, carrier: free")
 
 
+def test_what_is_judged_record_by_record_is_filtered(flights: sopnb.Store) -> None:
+    said = flights.index.explain(flights.where("carrier.matches('U.+') && origin == 'EWR'"))
+    assert (said.bound, said.filtered) == ((), ("carrier", "origin"))
+    said = of("origin").explain(flights.where("origin == 'EWR' && carrier.matches('U.+')"))
+    assert (said.bound, said.filtered) == (("origin",), ("carrier",))
+
+
+def test_a_field_that_is_an_expression_is_told_like_a_column(flights: sopnb.Store) -> None:
+    flights.create_index("by_route", of("cel: origin + carrier", "-hour", unique=False))
+    said = flights.indexes()["by_route"].explain(flights.by("by_route").prefix("JFKAA"))
+    assert (said.bound, said.ranged, said.filtered, said.ordered) == (("cel: origin + carrier",), None, (), True)
+
+
 def test_a_column_that_is_not_there_is_refused(flights: sopnb.Store) -> None:
     with pytest.raises(InvalidInput, match="no column 'orgin' to index; did you mean 'origin'"):
         of("orgin").explain(flights[:])
