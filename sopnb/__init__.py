@@ -9,6 +9,7 @@ import importlib
 
 from sopnb import errors
 from sopnb.access.record import Record
+from sopnb.admin import Admin
 from sopnb.cursor import Cursor
 from sopnb.database import Database, open
 from sopnb.engine.counts import Counts
@@ -20,6 +21,7 @@ from sopnb.errors import (
     DuplicateKey,
     HistoryGone,
     HistoryTrimmed,
+    IndexNotFound,
     InvalidInput,
     InvalidState,
     KeyNotFound,
@@ -49,6 +51,7 @@ from sopnb.transaction import Transaction
 from sopnb.watch import Watch
 
 __all__ = [
+    "Admin",
     "Closed",
     "CommitUnknown",
     "Conflict",
@@ -62,6 +65,7 @@ __all__ = [
     "HistoryGone",
     "HistoryTrimmed",
     "IndexField",
+    "IndexNotFound",
     "IndexSpecification",
     "InvalidInput",
     "InvalidState",
