@@ -131,6 +131,7 @@ def flights() -> Iterator[sopnb.Store]:
             "carrier": ["UA", "AA", "UA"],
             "origin": ["EWR", "JFK", "LGA"],
             "delay": [2.0, None, -4.0],
+            "number": [15, 8, 23],
         }
     )
     with sopnb.open(":memory:", handle=QUIET) as db:
@@ -173,10 +174,12 @@ def test_an_index_in_use_is_told_too(flights: sopnb.Store) -> None:
 
 
 def test_what_is_judged_record_by_record_is_filtered(flights: sopnb.Store) -> None:
-    said = flights.index.explain(flights.where("carrier.matches('U.+') && origin == 'EWR'"))
-    assert (said.bound, said.filtered) == ((), ("carrier", "origin"))
-    said = of("origin").explain(flights.where("origin == 'EWR' && carrier.matches('U.+')"))
-    assert (said.bound, said.filtered) == (("origin",), ("carrier",))
+    divided = "number / number == 1"
+    assert flights.index.explain(flights.where(divided)).filtered == ("number",)
+    chosen = flights.where(f"origin == 'EWR' && {divided}")
+    assert [how.partition(":")[0] for how in chosen.explain().judged] == ["many at once", "record by record"]
+    said = of("origin").explain(chosen)
+    assert (said.bound, said.filtered) == (("origin",), ("number",))
 
 
 def test_a_field_that_is_an_expression_is_told_like_a_column(flights: sopnb.Store) -> None:
