@@ -329,3 +329,20 @@ def test_a_store_that_got_an_index_is_not_dropped_with_its_creation(db: Any) -> 
     db.revert(db.seq)
     db.revert(1)
     assert db.stores() == ()
+
+
+def test_a_store_is_not_dropped_under_somebody_who_is_quicker(cluster: Cluster) -> None:
+    mine, theirs = (sopnb.Database(Lease.over(cluster.open())) for _ in range(2))
+    mine.load("planes", rows(30), "k")
+    engine, append = mine._lease.engine, mine._lease.engine.commit
+
+    def slower(work: Any) -> int:
+        engine.commit = append  # type: ignore[method-assign]
+        theirs["planes"].insert({"k": 77, "v": "theirs"})
+        return append(work)
+
+    engine.commit = slower  # type: ignore[method-assign]
+    with pytest.raises(Conflict, match="key 77") as caught:
+        mine.revert(1)
+    assert caught.value.seq == 2
+    assert theirs["planes"][77]["v"] == "theirs"
