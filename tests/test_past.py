@@ -416,3 +416,29 @@ def test_indexes_are_not_in_the_past(db: Any) -> None:
     assert db.log()[["stores", "inserted", "updated"]].to_numpy().tolist() == [
         ["planes", 20, 0], ["planes", 0, 0], ["planes", 5, 15], ["planes", 0, 0],
     ]  # fmt: skip
+
+
+def test_the_past_of_a_store_that_is_keyed_by_an_expression(db: Any) -> None:
+    words = db.create("words", {"word": "string", "n": "int64"}, IndexSpecification.of("-cel: size(word)", "word"))
+    words.insert([{"word": word, "n": n} for n, word in enumerate(["a", "bb", "ccc", "dddd", "eeeee", "ff"])])
+    words.update((2, "bb"), {"n": 10})
+    words.delete((4, "dddd"))
+    before = words[:].to_pandas()
+    found = db.diff(2, db.seq, "words")
+    assert list(found.columns) == ["_change", "_side", "_seq", "word", "n"]
+    assert found[["_change", "word", "n"]].to_numpy().tolist() == [["delete", "dddd", 3], ["update", "bb", 1], ["update", "bb", 10]]
+    assert words.history((2, "bb"))["n"].tolist() == [1, 10]
+    assert db.changes(2, "words")["word"].tolist() == ["bb", "dddd"]
+    db.revert(4)
+    db.revert(3)
+    assert len(db.diff(2, db.seq, "words")) == 0
+    db.revert(db.seq)
+    db.revert(5)
+    pd.testing.assert_frame_equal(words[:].to_pandas(), before)
+    db.drop("words")
+    db.revert(db.seq)
+    pd.testing.assert_frame_equal(db["words"][:].to_pandas(), before)
+    with db.unlock("more") as admin:
+        admin.alter("words", add={"note": "string"}, rename={"n": "number"})
+    assert db["words"].history((2, "bb"))["number"].tolist()[:2] == [1, 10]
+    assert len(db.diff(4, db.seq, "words")) == 0

@@ -385,12 +385,14 @@ def _fit_for(birth: _Birth, old: Schema, later: Ancestor, name: str) -> tuple[Fi
 
 def _moving(old: Schema, projection: Projection, name: str) -> Fit:
     """Return what makes the records of a projection of those of its source. Raises ``InvalidInput`` if they have other keys."""
-    new, source = projection.schema, {column.name: column.source for column in projection.columns}
-    if old.unique != new.unique or [(f.descending, f.nulls, source[f.name]) for f in new.specification.fields] != [
-        (f.descending, f.nulls, f.name) for f in old.specification.fields
-    ]:
+    new = projection.schema
+    source = {column.name: column.source or column.name for column in projection.columns}  # an expression has the same name in both
+    theirs, mine = ([(field.name, field.descending, field.nulls) for field in schema.specification.fields] for schema in (old, new))
+    if old.unique != new.unique or theirs != [(source[name], *rest) for name, *rest in mine]:
         raise _other_key(old, new, name)
-    if any(old.arrow.field(source[each]).type != new.arrow.field(each).type for each in new.key_names):
+    kinds = [[(f.type, f.nullable) for f in map(schema.field, names)] for schema, names in
+             ((old, [source[each] for each in new.key_names]), (new, new.key_names))]  # fmt: skip
+    if kinds[0] != kinds[1]:
         raise _other_key(old, new, name)
 
     def fit(entries: Entries) -> Entries:
