@@ -59,8 +59,8 @@ class Filter:
     def _of_text(cls, text: str, schema: Schema, parameters: Mapping[str, Any], store: str) -> Filter:
         types = {field.name: field.type for field in schema.physical} | {SEQ: pa.int64()}
         try:
-            program = Program.of(text, types, parameters, documents=schema.documents)
-            program = program.knowing(dict(each.known for each in schema.computed)).ready()
+            given = Program.of(text, types, parameters, documents=schema.documents)
+            program = given.knowing(dict(each.known for each in schema.computed)).ready()
         except InvalidInput as error:
             raise InvalidInput(f"store {store!r}: {error}") from None
         if program.kind not in ("bool", "dyn", "null"):
@@ -69,7 +69,7 @@ class Filter:
         residual = () if program.residual is None else (program.residual,)
         expression = reduce(and_, parts) if parts else None
         pushed = Pushed.of(expression, schema) if parts else Pushed(None, schema)
-        return cls(expression, program.columns, pushed, str(program), residual)
+        return cls(expression, program.columns, pushed, str(given), residual)
 
     def __and__(self, other: Filter) -> Filter:
         """Return what both keep."""

@@ -18,7 +18,7 @@ from sopnb.cel.rendering import Rendered, rendered, told
 from sopnb.cel.translation import TYPES, translated
 from sopnb.cel.tree import Call, Column, Macro, Missing, Node, Select, everything
 from sopnb.cel.vectorised import evaluated
-from sopnb.cel.work import MOST_SIZE, loops, size_of, work
+from sopnb.cel.work import MOST_SIZE, Extent, loops, widest, work
 from sopnb.errors import InvalidInput
 from sopnb.fields import one_array
 from sopnb.values import storage_type, to_storage
@@ -137,6 +137,10 @@ class Program:
                 values = [stored(value, kind) for value in self._each(table.slice(start, CHUNK_ROWS))]
             except RecursionError:
                 raise InvalidInput(f"the expression {self.text[:200]!r} meets what is nested too deep for it") from None
+            except InvalidInput:
+                raise
+            except ValueError as error:
+                raise InvalidInput(f"the expression {self.text[:200]!r} cannot be evaluated for every record: {error}") from None
             parts.append(pa.array(values, type))
         return pa.concat_arrays(parts) if parts else pa.array([], type)
 
@@ -162,19 +166,19 @@ class Program:
         evaluate, names = self._evaluate, tuple(self._rendered.variables)
         columns = bound(table, self._rendered.variables)
         if loops(self.tree):
-            self._bounded({each.path: max(map(size_of, columns[name]), default=1)
-                           for name, each in self._rendered.variables.items() if isinstance(each, Column)})  # fmt: skip
+            given = {each.path: columns[name] for name, each in self._rendered.variables.items() if isinstance(each, Column)}
+            self._bounded({path: widest(values) for path, values in given.items()})
         if not names:
             yield from [evaluate({})] * table.num_rows
             return
         for row in zip(*columns.values(), strict=True):
             yield evaluate({name: value for name, value in zip(names, row, strict=True) if value is not None})
 
-    def _bounded(self, sizes: Mapping[tuple[str, ...], int]) -> None:
-        size, steps = work(self.tree, sizes)
+    def _bounded(self, extents: Mapping[tuple[str, ...], Extent]) -> None:
+        size, steps = work(self.tree, extents)
         most = self._engine.most_steps
         if steps > most or size > MOST_SIZE:
-            held = f" for a record whose values have sizes of {max(sizes.values())}" if sizes else ""
+            held = f" for a record whose values have up to {max(each.members for each in extents.values()):,} members" if extents else ""
             limit = f"{steps:,} steps of {most:,}" if steps > most else f"values of {size:,} characters of {MOST_SIZE:,}"
             raise InvalidInput(f"the expression {self.text[:200]!r} may take {limit}{held}; put fewer loops within each other")
 

@@ -109,6 +109,7 @@ CASES: list[tuple[str, Any, Any]] = [
     ("nul == 'a\\u0000b'", True, None),
     ("nul + '!'", "a\0b!", None),
     ("nul == 'a'", False, None),
+    ("nul.upperAscii()", "A\0B", None),
     ("nuls.exists(n, n.endsWith('d')) && nul.size() == 3", True, None),
     ("raw < b'\\x01'", True, None),
     ("yes", True, None),

@@ -110,7 +110,18 @@ def _missing(draw: Any) -> Condition:
     )  # fmt: skip
 
 
-_leaves = _with_constant() | _with_constant() | _of_columns() | _fraction() | _among() | _text() | _missing() | st.just(
+@st.composite
+def _computed(draw: Any) -> Condition:
+    sign = draw(st.sampled_from(list(_OPERATORS)))
+    if draw(st.booleans()):
+        value, y = draw(st.integers(-9, 9)), pc.field("y")
+        return Condition(f"y * 2 - 1 {sign} {value}", _OPERATORS[sign](pc.subtract(pc.multiply(y, pc.scalar(2)), pc.scalar(1)), value))
+    text = draw(st.sampled_from(["", "a", "ab", "é"]))
+    joined = pc.binary_join_element_wise(pc.field("s"), pc.field("w"), pc.scalar(""))
+    return Condition(f"s + w {sign} '{text}'", _OPERATORS[sign](joined, pc.scalar(text)))
+
+
+_leaves = _with_constant() | _with_constant() | _of_columns() | _fraction() | _among() | _text() | _missing() | _computed() | st.just(
     Condition("yes", pc.field("yes"))
 )  # fmt: skip
 

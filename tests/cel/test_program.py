@@ -176,3 +176,14 @@ def test_long_columns_of_every_text_type() -> None:
             values = Program.of(text, {"s": kind}).values(records)
             values.validate(full=True)
             assert values.to_pylist() == lower
+
+
+def test_a_long_text_with_a_zero_is_refused_rather_than_misread(using: Engine) -> None:
+    program = Program.of("s.size() / 1 > 3 && [s].exists(t, t.endsWith('x'))", {"s": pa.string()}, using=using)
+    records = pa.table({"s": ["\0" * 200_000 + "x"]})
+    if using is engine("cel-expr-python"):
+        with pytest.raises(InvalidInput, match="a text with a zero in it is too long for the engine"):
+            program.by_row(records)
+    else:
+        assert program.by_row(records).to_pylist() == [True]
+    assert program.by_row(pa.table({"s": ["\0ax\0x"]})).to_pylist() == [True]

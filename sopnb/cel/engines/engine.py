@@ -10,7 +10,10 @@ from typing import Any, Protocol
 from sopnb.errors import MissingPackage
 
 Evaluate = Callable[[dict[str, Any]], Any]
-"""Takes plain values by name, those that are missing left out, and returns a plain value: None for null and after an error."""
+"""Takes plain values by name, those that are missing left out, and returns a plain value: None for null and after an error.
+
+Raises ``ValueError`` for a value that it cannot take, ``RecursionError`` for one that is nested too deep.
+"""
 ENGINES = {"cel-expr-python": "sopnb.cel.engines.native", "cel-python": "sopnb.cel.engines.python"}
 """The packages, the preferred one first, and the module that loads each."""
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from cel_expr_python import cel
+from cel_expr_python.ext import ext_strings
 
 from sopnb.cel.engines.engine import Evaluate
 from sopnb.cel.rendering import spelled
@@ -15,7 +16,6 @@ _TYPES = {
     "bool": cel.Type.BOOL, "int": cel.Type.INT, "uint": cel.Type.UINT, "double": cel.Type.DOUBLE, "string": cel.Type.STRING,
     "bytes": cel.Type.BYTES, "timestamp": cel.Type.TIMESTAMP, "duration": cel.Type.DURATION,
 }  # fmt: skip
-_CASES = {"lowerAscii": (range(65, 91), 32), "upperAscii": (range(97, 123), -32)}
 
 
 class Native:
@@ -67,7 +67,11 @@ def _spelled(text: str, kinds: Mapping[str, str], values: dict[str, Any], names:
     for name in names:
         text = f"[{spelled(values[name])}].map({name}, {text})[0]"
     rest = {name: value for name, value in values.items() if name not in names}
-    return _environment(tuple((name, kinds[name]) for name in kinds if name not in names)).compile(text, disable_check=True), rest
+    environment = _environment(tuple((name, kind) for name, kind in kinds.items() if name not in names))
+    try:
+        return environment.compile(text, disable_check=True), rest
+    except RuntimeError as error:
+        raise ValueError(f"a text with a zero in it is too long for the engine: {str(error).splitlines()[0]}") from None
 
 
 def make() -> Native:
@@ -78,22 +82,5 @@ def make() -> Native:
 @lru_cache(maxsize=64)
 def _environment(kinds: tuple[tuple[str, str], ...]) -> Any:
     variables = {name: _TYPES.get(kind, cel.Type.DYN) for name, kind in kinds}
-    return cel.NewEnv(variables=variables, extensions=[_cases()])
-
-
-@lru_cache(maxsize=1)
-def _cases() -> Any:
-    text = [cel.Type.STRING]
-    declared = [
-        cel.FunctionDecl(name, [cel.Overload(f"string_{name}", return_type=cel.Type.STRING, parameters=text, is_member=True, impl=impl)])
-        for name, impl in ASCII.items()
-    ]
-    return cel.CelExtension("sopnb", declared)
-
-
-def _translator(letters: range, step: int) -> Any:
-    table = {code: code + step for code in letters}
-    return lambda text: text.translate(table)
-
-
-ASCII = {name: _translator(*how) for name, how in _CASES.items()}
+    # the extension brings lowerAscii and upperAscii; of the others it brings none is let through to here
+    return cel.NewEnv(variables=variables, extensions=[ext_strings.ExtStrings()])
