@@ -9,10 +9,11 @@ In a numpy column NaN and null are one thing, which Arrow holds as null; in a nu
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -24,6 +25,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sopnb import literals
 from sopnb.errors import InvalidInput
 from sopnb.fields import MEANING, from_ipc, one_array, to_ipc
 
@@ -37,7 +39,7 @@ class Numpy(msgspec.Struct, frozen=True, tag="numpy"):
 
 
 class Zoned(msgspec.Struct, frozen=True, tag="zoned"):
-    """Times in a zone; ``by`` names the library that the zone is of."""
+    """Times in a zone; ``by`` names the library that the zone is of, or gives its offset in seconds where Arrow has none such."""
 
     by: str
 
@@ -84,11 +86,15 @@ class Category(msgspec.Struct, frozen=True, tag="category"):
 
 
 class Objects(msgspec.Struct, frozen=True, tag="objects"):
-    """Python objects of one form, or of the dtype that ``of`` describes; ``missing`` says what stands for null."""
+    """Python objects of one form, or of the dtype that ``of`` describes; ``missing`` says what stands for null.
+
+    ``zone`` is, as a literal, midnight in the zone that times of day are in, if they are in one.
+    """
 
     form: str
     missing: str = "None"
     of: Kind | None = None
+    zone: str | None = None
 
 
 Kind = Plain | Numpy | Zoned | Nullable | Text | Arrow | Period | Interval | Category | Objects
@@ -121,9 +127,15 @@ NULLABLE = {
 }
 """The dtypes of numbers and truth values that may be null, in stores that were not loaded from pandas."""
 _NULLABLE_TYPES = (*map(type, NULLABLE.values()), pd.Float32Dtype, pd.Float64Dtype)
-_ZONES: dict[str, Callable[[str], Any]] = {"pandas": str, "zoneinfo": ZoneInfo, "arrow": pa.lib.string_to_tzinfo}
-_MISSING: dict[str, Any] = {"None": None, "nan": float("nan"), "NA": pd.NA, "NaT": pd.NaT}
-_MISSING_TYPES = {type(None): "None", type(pd.NA): "NA", type(pd.NaT): "NaT", float: "nan", np.float64: "nan"}
+_ZONES: dict[str, Callable[[str], Any]] = {
+    "pandas": str,
+    "zoneinfo": ZoneInfo,
+    "arrow": pa.lib.string_to_tzinfo,
+    "dateutil": lambda name: importlib.import_module("dateutil.tz").gettz(name),
+}
+_OFFSET = "offset "
+_MISSING: dict[str, Any] = {"None": None, "nan": float("nan"), "NA": pd.NA, "NaT": pd.NaT, "Decimal": Decimal("NaN")}
+_MISSING_TYPES = {type(None): "None", type(pd.NA): "NA", type(pd.NaT): "NaT", float: "nan", np.float64: "nan", Decimal: "Decimal"}
 _FORMS: tuple[tuple[tuple[type, ...], str], ...] = (
     ((str, np.str_), "text"),
     ((bytes, np.bytes_), "bytes"),
@@ -141,10 +153,13 @@ _FORMS: tuple[tuple[tuple[type, ...], str], ...] = (
     ((pd.Interval,), "scalars"),
     ((list,), "list"),
     ((tuple,), "tuple"),
+    ((set,), "set"),
+    ((frozenset,), "frozenset"),
     ((np.ndarray,), "array"),
 )
+_BUILT: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
 _ARROW_FORMS = {"text": pa.string(), "bytes": pa.binary(), "bool": pa.bool_(), "float": pa.float64(), "date": pa.date32()}
-_REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeEncodeError)
+_REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, ArithmeticError, UnicodeEncodeError)
 
 # -- into Arrow ---------------------------------------------------------------------------------------------------------------
 
@@ -195,6 +210,10 @@ def solid(dtype: Any) -> bool:
 
 
 def _zoned(values: Any, name: Any) -> Column:
+    zone = values.dtype.tz
+    if isinstance(zone, timezone) and zone.utcoffset(None) % timedelta(minutes=1):
+        offset = zone.utcoffset(None).total_seconds()
+        return Column(pa.array(values.dt.tz_convert("UTC")), Zoned(f"{_OFFSET}{offset!r}"))
     array = pa.array(values)
     for by in _ZONES:
         if _zone_dtype(array.type, by) == values.dtype:
@@ -204,9 +223,11 @@ def _zoned(values: Any, name: Any) -> Column:
 
 
 def _zone_dtype(kind: Any, by: str) -> Any:
+    if by.startswith(_OFFSET):
+        return pd.DatetimeTZDtype(kind.unit, timezone(timedelta(seconds=float(by.removeprefix(_OFFSET)))))
     try:
         return pd.DatetimeTZDtype(kind.unit, _ZONES[by](kind.tz))
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError):
         return None
 
 
@@ -258,7 +279,11 @@ def _objects(values: Any, name: Any) -> Column:
     missing, faults = _missing(values[null], name)
     there = values[~null]
     form = _form(set(map(type, there)), name)
-    if form in ("list", "tuple", "array"):
+    if form == "time":
+        column = _times(values, null, there, missing, name)
+    elif form in ("set", "frozenset"):
+        column = _sets(values, null, Objects(form, missing), name)
+    elif form in ("list", "tuple", "array"):
         column = _nested(values, null, Objects(form, missing), name)
     elif form == "scalars":
         column = _scalars(there, null, missing, name)
@@ -274,7 +299,7 @@ def _missing(gone: Any, name: Any) -> tuple[str, list[str]]:
     """Return (what stands for null, what is wrong with it)."""
     found = []
     for kind in sorted(set(map(type, gone)), key=str):
-        if kind not in _MISSING_TYPES:
+        if kind not in _MISSING_TYPES or (kind is Decimal and any(str(value) != "NaN" for value in gone if type(value) is Decimal)):
             raise InvalidInput(f"column {name!r} holds the {kind.__name__} {gone[0]}, which is none that can be stored; use None")
         found.append(_MISSING_TYPES[kind])
     found = sorted(set(found))
@@ -302,13 +327,12 @@ def _of_form(form: str, values: Any, null: Any, there: Any, name: Any) -> Any:
     if form == "int":
         return _integers(values, null, name)
     if form == "decimal":
+        odd = next((value for value in there if not value.is_finite()), None)
+        if odd is not None:
+            raise InvalidInput(f"column {name!r} holds the Decimal {odd}, which is none that can be stored; use None")
         return _decimals(values, null)
     kind = _ARROW_FORMS.get(form)
-    if form == "time":
-        if any(value.tzinfo is not None for value in there):
-            raise InvalidInput(f"column {name!r} holds times of day with a zone, which cannot be stored; leave the zone out")
-        kind = pa.time64("us")
-    elif form == "timedelta":
+    if form == "timedelta":
         kind = pa.duration("us")
     elif form == "datetime":
         zones = {None if value.tzinfo is None else pa.lib.tzinfo_to_string(value.tzinfo) for value in there}
@@ -347,6 +371,31 @@ def _scalars(there: Any, null: Any, missing: str, name: Any) -> Column:
     place = np.cumsum(~null) - 1
     array = pa.chunked_array([column.array]).combine_chunks().take(pa.array(place, mask=null))
     return Column(array, Objects("scalars", missing, column.kind), column.meaning, column.faults)
+
+
+def _times(values: Any, null: Any, there: Any, missing: str, name: Any) -> Column:
+    zones = {literals.dumps(time(tzinfo=zone), f"column {name!r}") for zone in {value.tzinfo for value in there}}
+    if len(zones) > 1:
+        raise InvalidInput(f"column {name!r} mixes time zones, or times of day with and without one; use one zone for all")
+    zone = next(iter(zones), None)
+    if zone is None or literals.loads(zone).tzinfo is None:
+        return Column(pa.array(values, pa.time64("us"), mask=null), Objects("time", missing))
+    plain = np.fromiter((None if gone else value.replace(tzinfo=None) for value, gone in zip(values, null, strict=True)), object)
+    return Column(
+        pa.array(plain, pa.time64("us"), mask=null), Objects("time", missing, zone=zone), f"time in {literals.loads(zone).tzinfo}"
+    )
+
+
+def _sets(values: Any, null: Any, kind: Objects, name: Any) -> Column:
+    """Return sets as lists of their members in order."""
+    try:
+        ordered = np.fromiter((None if gone else sorted(value) for value, gone in zip(values, null, strict=True)), object)
+        column = _nested(ordered, null, Objects("list", kind.missing), name)
+    except (TypeError, InvalidInput):
+        column = None
+    if column is None or column.meaning is not None:
+        raise InvalidInput(f"column {name!r} mixes what its sets hold; cast the members to one type that has an order")
+    return Column(column.array, kind, kind.form)
 
 
 def _nested(values: Any, null: Any, kind: Objects, name: Any) -> Column:
@@ -534,6 +583,9 @@ def _restored_objects(column: Any, kind: Objects) -> Any:
     else:
         values = np.empty(len(column), object)
         values[~null] = pd.Series(restored(column.drop_null(), kind.of)).astype(object).to_numpy()
+    if kind.zone is not None:
+        zone = literals.loads(kind.zone).tzinfo
+        values[~null] = [value.replace(tzinfo=zone) for value in values[~null]]
     values[null] = _MISSING[kind.missing]
     return values
 
@@ -545,6 +597,6 @@ def _python(column: Any, form: str) -> Iterable[Any]:
     if form == "array":
         return np.asarray(column.to_pandas(), dtype=object)
     listed = column.to_pylist()
-    if form == "tuple":
-        return [None if value is None else tuple(value) for value in listed]
+    if form in _BUILT:
+        return [None if value is None else _BUILT[form](value) for value in listed]
     return [None if text is None else json.loads(text) for text in listed] if form == "document" else listed

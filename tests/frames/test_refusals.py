@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from dateutil.tz import tzoffset
 
 import sopnb
 from sopnb.errors import InvalidInput
@@ -26,7 +27,12 @@ def _table(array: Any) -> Callable[[], Any]:
     return lambda: pa.table({"k": pa.array(range(len(array))), "x": array})
 
 
-REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+def _levels(*labels: Any) -> Callable[[], Any]:
+    return lambda: pd.DataFrame([range(len(labels))], columns=pd.MultiIndex.from_tuples(labels))
+
+
+Refused = dict[str, tuple[Callable[[], Any], str]]
+DUPLICATE_NAMES: Refused = {
     "a column name twice": (lambda: pd.DataFrame([[1, 2, 3]], columns=["k", "x", "x"]), "'x' is there twice"),
     "a column name that the index has too": (
         lambda: pd.DataFrame({"k": [1], "x": [1]}, index=pd.Index([1], name="x")),
@@ -37,48 +43,66 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "column '7' would have the same name as 7 in a store; rename one",
     ),
     "labels of levels that are one as text": (
-        lambda: pd.DataFrame([[1, 2, 3]], columns=pd.MultiIndex.from_tuples([("k", ""), ("a_b", "c"), ("a", "b_c")])),
+        _levels(("k", ""), ("a_b", "c"), ("a", "b_c")),
         r"column \('a', 'b_c'\) would have the same name as \('a_b', 'c'\)",
     ),
-    "labels that cannot be kept": (
+}
+COMPLEX: Refused = {
+    "complex numbers": (_with(np.array([1j])), "'x'.*complex"),
+    "complex objects": (_with(objects([1j])), "'x'.*complex"),
+}
+SPARSE: Refused = {"sparse columns": (_with(pd.arrays.SparseArray([0, 1])), "'x'.*dense")}
+MIXED_OBJECTS: Refused = {
+    "several kinds that are no JSON": (_with(objects([b"x", 1])), "'x' mixes"),
+    "no kind": (_with(objects([object()])), "'x' mixes"),
+    "sets of several kinds": (_with(objects([{1, "a"}])), "'x' mixes what its sets hold"),
+    "dicts that JSON would change": (_with(objects([{1: "a"}])), "'x' mixes.*would come back as"),
+    "NaN in documents": (_with(objects([{"a": float("nan")}])), "'x' mixes"),
+    "arrays of several dtypes": (_with(objects([np.array([1]), np.array([1.5])])), "'x' mixes"),
+    "several sorts of missing": (_with(objects(["a", None, float("nan")])), "'x' mixes what stands for a missing value"),
+    "several zones": (_with(objects([datetime(2013, 1, 1), datetime(2013, 1, 1, tzinfo=UTC)])), "'x' mixes time zones"),
+    "times of day in several zones": (_with(objects([time(1), time(1, tzinfo=UTC)])), "'x' mixes time zones"),
+    "Timestamps in several zones": (_with(objects([pd.Timestamp("2013"), pd.Timestamp("2013", tz="UTC")])), "'x' mixes zones"),
+    "categories that read alike": (_with(pd.Categorical.from_codes([0], pd.Index([1, "1"], dtype=object))), "'x'.*alike"),
+    "objects as labels": (
         lambda: pd.DataFrame([[1, 2]], columns=pd.Index(["k", object], dtype=object)),
         r"labels of the columns cannot be kept: columns\[1\] is of type builtins.type",
     ),
+    "objects in attrs": (
+        lambda: pd.DataFrame({"k": [1]}).pipe(_attrs, {"x": [object()]}),
+        r"attrs\['x'\]\[0\] is of type builtins.object, which cannot be kept.*, or delete attrs\['x'\]",
+    ),
+}
+RULES: Refused = {  # what may be told of an index, what is reserved, how much a column holds
     "an index of which some levels have no name": (
         lambda: pd.DataFrame({"k": [1]}, index=pd.MultiIndex.from_tuples([(1, 2)], names=["x", None])),
         "levels without a name.*'x', None",
     ),
     "reserved names": (lambda: pd.DataFrame({"k": [1], "_seq": [1]}), "'_seq'.*reserved"),
-    "complex numbers": (_with(np.array([1j])), "'x'.*complex"),
-    "complex objects": (_with(objects([1j])), "'x'.*complex"),
-    "sparse columns": (_with(pd.arrays.SparseArray([0, 1])), "'x'.*dense"),
+    "reserved labels": (_levels(("k", ""), ("_seq", "")), "'_seq'.*reserved"),
     "integers beyond 64 bits": (_with([2**70]), "'x'.*decimal column, or JSON"),
-    "objects of several kinds that are no JSON": (_with(objects([b"x", 1])), "'x' mixes"),
-    "objects of no kind": (_with(objects([object()])), "'x' mixes"),
-    "sets": (_with(objects([{1}])), "'x' mixes"),
-    "dicts that JSON would change": (_with(objects([{1: "a"}])), "'x' mixes.*would come back as"),
-    "NaN in documents": (_with(objects([{"a": float("nan")}])), "'x' mixes"),
-    "arrays of several dtypes": (_with(objects([np.array([1]), np.array([1.5])])), "'x' mixes"),
-    "several sorts of missing": (_with(objects(["a", None, float("nan")])), "'x' mixes what stands for a missing value"),
-    "decimals that are no number": (_with(objects([Decimal("NaN")])), "'x'.*Decimal"),
-    "times of day in a zone": (_with(objects([time(1, tzinfo=UTC)])), "'x'.*zone"),
-    "objects in several zones": (_with(objects([datetime(2013, 1, 1), datetime(2013, 1, 1, tzinfo=UTC)])), "'x' mixes time zones"),
-    "Timestamps in several zones": (
-        _with(objects([pd.Timestamp("2013"), pd.Timestamp("2013", tz="UTC")])),
-        "'x' mixes zones",
+    "durations beyond 64 bits": (_with(objects([timedelta(999_999_999)])), "'x'"),
+}
+NO_ARROW: Refused = {  # values, zones and types that Arrow has not, or cannot make
+    "decimals that are infinite": (_with(objects([Decimal("Infinity")])), "'x' holds the Decimal Infinity"),
+    "decimals that are another NaN": (_with(objects([Decimal("-NaN")])), "'x' holds the Decimal -NaN"),
+    "decimals that signal": (_with(objects([Decimal("sNaN")])), "'x'"),
+    "text that UTF-8 has not": (_with(objects(["\ud800"])), "'x'"),
+    "zones of other libraries": (
+        lambda: pd.DataFrame({"k": [1], "x": pd.DatetimeIndex(["2013"]).tz_localize(tzoffset(None, 3600))}),
+        r"'x' is in a zone of another library, which would not come back; use tz_convert\('\+01:00'\)",
     ),
-    "zones of a part of a minute": (
-        lambda: pd.DataFrame({"k": [1], "x": pd.DatetimeIndex(["2013"]).tz_localize(timezone(timedelta(seconds=30)))}),
+    "objects in zones of a part of a minute": (
+        _with(objects([datetime(2013, 1, 1, tzinfo=timezone(timedelta(seconds=30)))])),
         "'x'.*whole number of minutes",
     ),
-    "durations beyond 64 bits": (_with(objects([timedelta(999_999_999)])), "'x'"),
-    "text that UTF-8 has not": (_with(objects(["\ud800"])), "'x'"),
-    "categories that read alike": (_with(pd.Categorical.from_codes([0], pd.Index([1, "1"], dtype=object))), "'x'.*alike"),
-    "attrs that hold objects": (
-        lambda: pd.DataFrame({"k": [1]}).pipe(_attrs, {"x": [object()]}),
-        r"attrs\['x'\]\[0\] is of type builtins.object, which cannot be kept.*, or delete attrs\['x'\]",
+    "views of lists": (_table(pa.array([[1]], pa.list_view(pa.int64()))), "'x': columns of type list_view.* cannot be stored"),
+    "unions": (
+        _table(pa.UnionArray.from_dense(pa.array([0], pa.int8()), pa.array([0], pa.int32()), [pa.array([1])])),
+        "'x': columns of type dense_union.* cannot be stored",
     ),
 }
+REFUSED: Refused = DUPLICATE_NAMES | COMPLEX | SPARSE | MIXED_OBJECTS | RULES | NO_ARROW
 
 
 def _attrs(frame: Any, attrs: Any) -> Any:
