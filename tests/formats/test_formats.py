@@ -22,7 +22,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_there_is_at_least_one_release() -> None:
-    assert {"0.1.0", "0.2.0"} <= set(RELEASES)
+    assert {"0.1.0", "0.2.0", "0.3.0"} <= set(RELEASES)
 
 
 @pytest.mark.parametrize("mode", ["r", "a"])
@@ -34,7 +34,7 @@ def test_what_a_release_wrote_is_read(written: Path, mode: str) -> None:
             with db.at(tag=tag) as past:
                 assert digest(read(past)) == expected[f"tag {tag}"]
         assert {f"tag {tag}" for tag in db.tags()} | {"now", "version"} == set(expected)
-        assert [(a, m) for a, m in db.log()[["author", "message"]].itertuples(index=False) if m] == [("ada", "the tail")]
+        assert [(a, m) for a, m in db.log()[["author", "message"]].itertuples(index=False) if m][-1] == ("ada", "the tail")
         frame = db["frame"][:].to_pandas()
         assert list(frame.index.names) == ["group", "when"]
         assert frame.attrs == {"source": "sopnb"}

@@ -1,8 +1,8 @@
 """Writes the database that every later release opens: ``python -m tests.formats.write`` makes the folder of this release.
 
 It holds all types, a key of every kind, a base with a run and a tail above it, values out of line in several pieces, deletions, a store
-that is not unique, documents, two tags with what they stand for, a checkpoint and commits after it. ``expected.json`` says beside it
-what is to be read.
+that is not unique, documents, a key that is an expression, secondary indexes of every kind, an altered store, two tags with what they
+stand for, a checkpoint and commits after it. ``expected.json`` says beside it what is to be read.
 """
 
 from __future__ import annotations
@@ -126,6 +126,16 @@ def build(folder: Path) -> dict[str, Any]:
         )
         for i in range(6):
             repeated.insert({"word": "same" if i % 2 else "other", "text": str(i)})
+        indexed = db.create("indexed", schema={"k": "int64", "word": "string", "n": "int64"}, index=["cel: size(word) * 100", "k"])
+        indexed.insert([{"k": i, "word": "ü" * (i % 4), "n": i * i} for i in range(20)])
+        indexed.create_index("by_n", "-n", unique=True)
+        indexed.create_index("by_word", sopnb.IndexSpecification.of("word", unique=False, carrying=["n"], nulls="first"))
+        indexed.create_index("by_rest", ["cel: n % 3", "k"])
+        altered = db.create("altered", schema={"a": "int32", "b": "string", "c": "binary"}, index="a")
+        altered.insert([{"a": i, "b": str(i % 3), "c": b"gone"} for i in range(20)])
+        altered.create_index("by_b", ["b"])
+        with db.unlock("the format") as admin:
+            admin.alter("altered", drop="c", rename={"b": "d"}, types={"a": "int64"}, add={"e": ("string", "new")}, index=["-a"])
         db.fold()
         db.tag("folded")
         db.compact()
@@ -138,6 +148,8 @@ def build(folder: Path) -> dict[str, Any]:
             tx["types"].insert(record_of(100))
             tx["keys"].delete(tx["keys"].first().key)
             tx["repeated"].insert({"word": "newest"})
+            tx["indexed"].insert({"k": 100, "word": None, "n": -1})
+            tx["altered"].update(3, {"d": "tail"})
         expected = {"now": read(db), "version": version("sopnb")}
         for tag in db.tags():
             with db.at(tag=tag) as past:
@@ -148,14 +160,22 @@ def build(folder: Path) -> dict[str, Any]:
 
 def read(db: Any) -> dict[str, Any]:
     """Return everything that is in a database, in words that do not depend on a library's way of showing values."""
-    return {
-        name: {
-            "schema": {field.name: str(field.type) for field in db[name].schema},
-            "index": str(db[name].index),
-            "records": [[told(value) for value in record.values()] for record in db[name][:].to_dicts()],
+    content = {}
+    for name in sorted(db.stores()):
+        store = db[name]
+        content[name] = {
+            "schema": {field.name: str(field.type) for field in store.schema},
+            "index": str(store.index),
+            "records": [[told(value) for value in record.values()] for record in store[:].to_dicts()],
         }
-        for name in sorted(db.stores())
-    }
+        if indexes := store.indexes():
+            content[name]["indexes"] = {each: [repr(index), _told_keys(store.by(each))] for each, index in indexes.items()}
+    return content
+
+
+def _told_keys(selection: Any) -> list[Any]:
+    """Return the keys of the records of a selection, in its order."""
+    return [told(list(key) if isinstance(key, tuple) else key) for key in iter(selection.keys())]
 
 
 def digest(content: dict[str, Any]) -> dict[str, Any]:
