@@ -138,9 +138,9 @@ class Labels(msgspec.Struct, frozen=True, dict=True):
             return self
         return type(self).of(self.index.append(other.named(more)), list(literals.loads(self.others).values()))
 
-    def has(self, label: Any) -> bool:
-        """Say whether a column of the frame has this label."""
-        return label in self.index or label in literals.loads(self.others).values()
+    def has(self, label: tuple[Any, ...]) -> bool:
+        """Say whether a column of the frame has this label of several parts."""
+        return any(isinstance(each, tuple) and each == label for each in (*self.index, *literals.loads(self.others).values()))
 
 
 def are_text(labels: Any) -> bool:

@@ -388,9 +388,9 @@ def plain(table: Any) -> Any:
     return table.to_pandas(types_mapper=NULLABLE.get)
 
 
-def has_label(said: dict[str, Any] | None, label: Any) -> bool:
-    """Say whether a column of the frame of this description has a label that is more than text."""
-    odd = None if said is None or "pandas" in said else Description.of(said).odd
+def has_label(said: dict[str, Any], label: tuple[Any, ...]) -> bool:
+    """Say whether a column of the frame of this description has this label of several parts."""
+    odd = None if "pandas" in said else Description.of(said).odd
     return odd is not None and odd.has(label)
 
 

@@ -122,3 +122,18 @@ def test_the_past_of_a_store_is_told_with_its_labels(db: Any) -> None:
     store.update(1, {"delay_max": 30})
     assert store.history(1)[("delay", "max")].tolist() == [3, 30]
     assert db.diff(before, db.seq, "levels")[("delay", "max")].tolist() == [3, 30]
+
+
+def test_columns_that_get_other_names_are_labelled_by_these(db: Any) -> None:
+    store = db.load("plain", PLAIN, 0)
+    with db.unlock("a name that says more") as admin:
+        admin.alter("plain", rename={"1": "one"}, drop="2")
+    assert store[:].to_pandas().columns.tolist() == [0, "one", 3]
+
+
+def test_a_tuple_that_is_no_label_is_several_columns(db: Any) -> None:
+    for labels in (PLAIN.columns, pd.date_range("2013", periods=4), pd.interval_range(0, 4), pd.CategoricalIndex(list("abcd"))):
+        frame = PLAIN.set_axis(labels, axis=1)
+        store = db.load("frame", frame, tuple(map(text, labels[:2])), if_exists="replace")
+        assert_same(store[:].to_pandas(), frame)
+        assert store[:].to_arrow().column_names == list(map(text, labels))
