@@ -109,23 +109,24 @@ def _against_fold(store: StoreWork, fold: Fold, seq: int) -> None:
 
 
 def _against_keys(store: StoreWork, keys: list[bytes], seq: int, *, checked: bool) -> None:
-    if checked and (key := store.reads.touched(keys)) is not None:
-        raise Conflict("what was read has been changed", store=store.name, key=_told(store, key), seq=seq)
+    for reads in (store.reads, store.claims) if checked else (store.claims,):
+        if (key := reads.touched(keys)) is not None:
+            raise Conflict("what was read has been changed", store=store.name, key=_told(store, key), seq=seq)
     if (key := store.written(keys)) is not None:
         raise Conflict("the record was changed", store=store.name, key=_told(store, key), seq=seq)
 
 
 def _against_run(store: StoreWork, change: StoreChange, seq: int, *, checked: bool) -> None:
     run = Tree(tree_ref(change.run or []), seq - 1, seq, store.schema, store.work.room.reader)
-    if checked:
-        for lo, hi in store.reads.ranges:
+    for reads in (store.reads, store.claims) if checked else (store.claims,):
+        for lo, hi in reads.ranges:
             key = _any_between(run, max(lo, change.first), hi, store)
             if key is not None:
                 raise Conflict("a range that was read has been changed", store=store.name, key=_told(store, key), seq=seq)
-        for key in store.reads.points:
+        for key in reads.points:
             if change.first <= key <= change.last and run.get(key) is not None:
                 raise Conflict("the record was changed", store=store.name, key=_told(store, key), seq=seq)
-        for vector in store.reads.bulk:
+        for vector in reads.bulk:
             for group in run.find(vector):
                 raise Conflict("the record was changed", store=store.name, key=_told(store, vector[int(group.where[0])]), seq=seq)
     _bulk_against_bulk(store, store.drafts(), run, change, seq)

@@ -145,7 +145,7 @@ def check_unique(child: StoreWork) -> None:
             continue
         if projection.role == "successor":
             keys = new.keys(child.schema)
-            child.reads.many(keys)
+            child.claims.many(keys)
             there = child.base.stack.find(keys).there
             if there.any():
                 raise DuplicateKey(
@@ -178,12 +178,12 @@ def _among_others(child: StoreWork, projection: Projection, prefixes: Keys) -> N
     if len(prefixes) * SPARSE < stack.rows or len(prefixes) == 1:
         for prefix in prefixes.tolist():
             hi = successor(prefix)
-            child.reads.range(prefix, hi)
+            child.claims.range(prefix, hi)
             if stack.count(prefix, hi) > 1:
                 raise duplicate_of(_source_name(child, projection), projection, prefix)
         return
     lo, hi = prefixes[0], successor(prefixes[len(prefixes) - 1])
-    child.reads.range(lo, hi)
+    child.claims.range(lo, hi)
     twice = repeated(stack.scan(lo, hi, columns=child.schema.stored_key_names), projection)
     if twice is not None:
         raise duplicate_of(_source_name(child, projection), projection, twice)

@@ -60,6 +60,8 @@ class StoreWork:
         self.work, self.base, self.created = work, base, created
         self.id, self.name, self.schema = base.id, base.name, base.schema
         self.reads = Reads(noted=work.mode != "read")
+        self.claims = Reads()
+        """What must not be written by others whatever the mode: the keys of a unique index that were found free."""
         self.counts = _NONE
         self.named: set[str] = set()
         """Blobs in which drafts name values that stay where they are."""

@@ -210,13 +210,14 @@ def test_a_unique_index_refuses_what_another_record_has(make: Callable[..., Clus
     assert [row for row in rows(engine) if row[0] in "ab"] == [("a", 1001), ("b", 2000)]
 
 
-def test_of_two_transactions_that_give_the_same_unique_value_one_is_refused(make: Callable[..., Cluster]) -> None:
+@pytest.mark.parametrize("mode", ["write", "unchecked"])
+def test_of_two_transactions_that_give_the_same_unique_value_one_is_refused(make: Callable[..., Cluster], mode: Any) -> None:
     cluster = make(**TINY)
     engine, other = cluster.open(), cluster.open()
     create(engine)
     build(engine, wanted=UNIQUE)
     for k, bulk in ((1, False), (20, True)):
-        one, two = engine.begin(), other.begin()
+        one, two = engine.begin(mode), other.begin(mode)
         (load if bulk else change)(one.store("s"), {k: f"same{k}"})
         (load if bulk else change)(two.store("s"), {k + 1: f"same{k}"})
         engine.commit(one)
