@@ -20,11 +20,12 @@ from sopnb.engine.bulk import OnError
 from sopnb.engine.check import Report
 from sopnb.engine.counts import Counts
 from sopnb.engine.engine import Engine
-from sopnb.engine.past import Stretch, all_written, differences
+from sopnb.engine.past import Stretch, differences
 from sopnb.engine.revert import IndexChange, revert
 from sopnb.engine.state import State
 from sopnb.engine.upkeep import Upkeep
 from sopnb.engine.work import Mode, Work
+from sopnb.engine.written import all_written
 from sopnb.errors import Conflict, InvalidInput, StoreNotFound
 from sopnb.history import EPOCH, log_frame
 from sopnb.schema import Schema
@@ -293,7 +294,7 @@ class Database:
         they have now, those dropped by now by their last one. ``store`` asks for the commits that did something to stores of this name,
         and counts that alone; ``since`` for those after that commit; ``limit`` for so many of the newest.
 
-        It reads the records of all commits after ``since`` that are kept, not what they wrote: about a second for 100,000.
+        It reads the records of all commits after ``since`` that are kept, not what they wrote: a few seconds for 100,000.
 
         >>> import sopnb
         >>> db = sopnb.open(":memory:")

@@ -10,8 +10,9 @@ from typing import Any
 from sopnb.access import past
 from sopnb.access.lease import Lease
 from sopnb.engine.engine import Engine
-from sopnb.engine.past import Step, Stretch, written
+from sopnb.engine.past import Step, Stretch
 from sopnb.engine.state import State
+from sopnb.engine.written import written
 from sopnb.errors import Closed
 
 PATIENCE = 0.2
@@ -93,8 +94,8 @@ class Watch:
 
     def _frames(self, step: Step) -> Any:
         if self._store is None:
-            return past.mixed_frames(past.changes(written(step), named=True), past.BATCH_ROWS)
-        found = written(step, lambda id, name: name == self._store)
+            return past.mixed_frames(past.changes(written([step]), named=True), past.BATCH_ROWS)
+        found = written([step], lambda id, name, seq: name == self._store)
         return past.frames(past.changes(found, named=False), past.BATCH_ROWS)
 
     def __repr__(self) -> str:

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from sopnb.engine.entries import Entries, concatenated
-from sopnb.engine.past import Ancestor, Difference, Written
+from sopnb.engine.past import Ancestor, Difference
 from sopnb.engine.versions import Versions
+from sopnb.engine.written import Written
 from sopnb.errors import InvalidInput
 from sopnb.schema import ID, Schema
 
@@ -62,6 +63,8 @@ class Told:
 
 
 def _column(name: str, value: Any, n: int) -> Any:
+    if isinstance(value, pa.Array):
+        return value
     if isinstance(value, np.ndarray | list):
         return pa.array(value, _TYPES[name])
     return pa.array([value], _TYPES[name]).take(pa.array(np.zeros(n, np.int64)))
@@ -191,8 +194,10 @@ def changes_of(written: Iterable[Written], line: Sequence[Ancestor]) -> Iterator
 
 
 def _change(each: Written, schema: Schema, rows: Entries, *, named: bool) -> Told:
-    commit, payload = each.step.commit, each.step.payload
-    said: dict[str, Any] = {SEQ: commit.seq, TIME: commit.time, AUTHOR: payload.author, MESSAGE: payload.message}
+    said: dict[str, Any] = {SEQ: rows.seqs}
+    at = np.searchsorted([made.seq for made in each.made], rows.seqs)
+    for name, values in zip((TIME, AUTHOR, MESSAGE), list(zip(*each.made, strict=True))[1:], strict=True):
+        said[name] = values[0] if len(values) == 1 else pa.array(values, _TYPES[name]).take(pa.array(at))
     if named:
         said[STORE] = each.store.name
     said[CHANGE] = each.kinds

@@ -22,13 +22,13 @@ from sopnb.engine.entries import Entries, Entry, concatenated
 from sopnb.engine.layers import Found
 from sopnb.engine.merge import Part, loaded, merged
 from sopnb.engine.projection import Projection
-from sopnb.engine.record import DELETE, Payload, StoreChange
+from sopnb.engine.record import Payload, StoreChange
 from sopnb.engine.same import differ
 from sopnb.engine.state import State, StoreState, tree_ref
 from sopnb.engine.tail import Tail
 from sopnb.engine.tree import Tree
 from sopnb.errors import HistoryTrimmed, InvalidInput, SchemaMismatch, Trimmed
-from sopnb.fields import fits, one_array
+from sopnb.fields import fits
 from sopnb.protocols import Commit
 from sopnb.schema import Schema
 
@@ -509,65 +509,3 @@ def differs(new: Entries, old: Entries, schema: Schema) -> Any:
 def visible(state: State) -> dict[int, str]:
     """Return the names of the stores that people see, by id."""
     return {id: name for name, id in state.names.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """Neighbouring records that one commit wrote in one store: ``kinds`` says of each "insert", "update" or "delete".
-
-    Of a deletion ``entries`` holds the record that was deleted.
-    """
-
-    step: Step
-    store: StoreState
-    entries: Entries
-    kinds: Any
-
-
-KINDS = np.array(["insert", "update", "delete"], object)
-
-
-def written(step: Step, wanted: Callable[[int, str], bool] = lambda id, name: True) -> Iterator[Written]:
-    """Yield all that one commit did to records, ascending within each store; the records of a store that it dropped were deleted.
-
-    ``wanted`` says of a store, by its id and the name that it had, whether it is asked for.
-    """
-    dropped = {change.store for change in step.payload.catalogue if change.kind == "drop"}
-    before = visible(step.before) if dropped else {}
-    for id in sorted(dropped & before.keys(), key=lambda id: before[id]):
-        if wanted(id, before[id]):
-            store = step.before.store(id)
-            for part in store.stack.scan():
-                yield Written(step, store, part, np.full(len(part), "delete", object))
-    after = visible(step.after) if step.payload.changes else {}
-    changes = [change for change in step.payload.changes if change.store in after and wanted(change.store, after[change.store])]
-    for change in sorted(changes, key=lambda change: after[change.store]):
-        store = step.after.store(change.store)
-        for part in step.parts(change):
-            kinds = KINDS[np.where(part.ops == DELETE, 2, np.where(part.deltas > 0, 0, 1))]
-            deleted = np.flatnonzero(part.ops == DELETE)
-            if len(deleted):
-                part = _with_deleted(part, deleted, step.before.store(change.store))
-            yield Written(step, store, part, kinds)
-
-
-def all_written(stretch: Stretch, line: Sequence[Ancestor] | None) -> Iterator[Written]:
-    """Yield all that the commits of a stretch did to records, in their order: in every store, or in one and those before it."""
-    known = None if line is None else {ancestor.id: ancestor for ancestor in line}
-    for step in stretch.steps():
-        seq = step.commit.seq
-        if known is None:
-            yield from written(step)
-        else:
-            yield from written(step, lambda id, name, seq=seq: id in known and known[id].since <= seq <= known[id].until)  # type: ignore[misc]
-
-
-def _with_deleted(part: Entries, deleted: Any, before: StoreState) -> Entries:
-    """Return changes with the records that they delete in place of blank ones."""
-    schema = before.schema
-    old = before.stack.find(part.keys(schema).take(deleted)).fetch(schema)
-    where = np.arange(len(part))
-    where[deleted] = len(part) + np.arange(len(deleted))
-    rows = pa.Table.from_batches([part.batch, old]).take(pa.array(where)).combine_chunks()
-    batch = pa.RecordBatch.from_arrays([one_array(column) for column in rows.columns], schema=schema.physical)
-    return Entries(batch, op=part.op, seq=part.seq, delta=part.delta, keys=part._keys)

@@ -11,6 +11,7 @@ A dropped store comes back under its old id, with the next layout: it is the sam
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,11 +24,11 @@ from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries
 from sopnb.engine.past import Step, Stretch, differences_of, differs, visible
 from sopnb.engine.projection import Projection, index_of
-from sopnb.engine.record import DELETE, PUT, StoreChange
+from sopnb.engine.record import DELETE, PUT, Payload, StoreChange, decode
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.work import Work
-from sopnb.errors import Conflict, InvalidInput
+from sopnb.errors import Conflict, InvalidInput, Trimmed
 from sopnb.index import IndexSpecification
 
 if TYPE_CHECKING:
@@ -51,6 +52,14 @@ def _found(engine: Engine, seq: int, until: State) -> tuple[Stretch, Step]:
     return stretch, next(stretch.steps())
 
 
+def _payload(engine: Engine, seq: int) -> Payload:
+    """Return what the log says of a commit."""
+    if 0 < seq <= engine.state().seq:
+        with suppress(Trimmed):
+            return decode(engine.backend.registry.read(seq - 1)[0].payload, f"commit {seq}")
+    return Payload()
+
+
 @dataclass(frozen=True, slots=True)
 class IndexChange:
     """A commit that did nothing but take a secondary index into use, or drop it."""
@@ -65,11 +74,11 @@ class IndexChange:
     @classmethod
     def of(cls, engine: Engine, seq: int) -> IndexChange | None:
         """Return what a commit did to an index, None if it is no such commit. Raises as ``revert``."""
-        _, step = _found(engine, seq, engine.state())
-        payload = step.payload
+        payload = _payload(engine, seq)
         told = [each for each in payload.projections if each.kind in ("finish", "drop") and each.what]
         if len(told) != 1 or payload.catalogue or payload.changes or payload.tags:
             return None
+        _, step = _found(engine, seq, engine.state())
         dropped, store = told[0].kind == "drop", told[0].of
         found = _indexes(step.before if dropped else step.after, store)
         name = (told[0].what or {})["index"]
