@@ -12,34 +12,26 @@ into one of whole numbers, so that it is exact.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from fractions import Fraction
-from math import floor, isfinite
+from math import floor
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sopnb.cel.constants import DAY, NANOS, constant, instant, span, time_of
 from sopnb.cel.refusal import refusal
 from sopnb.cel.tree import ROW, Call, Column, ListOf, Literal, Macro, MapOf, Missing, Name, Node, Select
 from sopnb.cel.words import LEAST_INT, MOST_INT, MOST_UINT
 from sopnb.errors import InvalidInput
-from sopnb.values import UNITS, to_storage
+from sopnb.values import UNITS
 
-NANOS = 10**9
-DAY = 86_400 * NANOS
 t = pa.types
 _NUMBERS = ("int", "uint", "double")
 _TIMES = ("timestamp", "duration")
 _EXACT_DOUBLE = 2**53
 _TYPES = {"bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type"}
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|us|ns|m|s)")
-_LONGEST_SPAN = 100
-_PER = {"h": 3600 * NANOS, "m": 60 * NANOS, "s": NANOS, "ms": 10**6, "us": 10**3, "ns": 1}
 _COMPARED = (
     "bool,bool int,int int,uint int,double uint,int uint,uint uint,double double,int double,uint double,double "
     "string,string bytes,bytes timestamp,timestamp duration,duration"
@@ -231,7 +223,7 @@ class _Checker:
 
     def _parameter(self, node: Name, value: Any) -> Literal:
         try:
-            plain, kind = _constant(value)
+            plain, kind = constant(value)
         except InvalidInput as error:
             raise InvalidInput(f"parameter {node.text!r}: {error}") from None
         return Literal(plain, kind, node.at, value)
@@ -315,7 +307,7 @@ class _Checker:
 
     def _moment(self, kind: str, said: Literal) -> Literal:
         try:
-            value = _instant(said.value) if kind == "timestamp" else _span(said.value)
+            value = instant(said.value) if kind == "timestamp" else span(said.value)
         except InvalidInput as error:
             raise self._refuse(said, str(error)) from None
         return Literal(value, kind, said.at)
@@ -360,19 +352,19 @@ class _Checker:
             items = many.items
         elif isinstance(many, Literal) and many.kind == "list":
             try:
-                items = tuple(Literal(*_constant(each), many.at, each) for each in many.value)
+                items = tuple(Literal(*constant(each), many.at, each) for each in many.value)
             except InvalidInput as error:
                 raise self._refuse(many, str(error)) from None
         if items is None or not all(isinstance(item, Literal) for item in items):
             return replace(node, arguments=(one, many), kind="bool")
         members: list[Node] = []
         for item in items:
-            constant = self._timed(item, one)
-            assert isinstance(constant, Literal)
-            numbers = one.kind in _NUMBERS and constant.kind in _NUMBERS
-            if not (numbers or constant.kind == one.kind or "dyn" in (one.kind, constant.kind) or constant.kind == "null"):
-                raise self._refuse(item, f"{one.kind} is never equal to {constant.kind}{_remedy((one.kind, constant.kind))}")
-            exact = _stepped("_==_", constant, _step(one)) if one.kind in _TIMES else _exactly("_==_", one.kind, constant)
+            member = self._timed(item, one)
+            assert isinstance(member, Literal)
+            numbers = one.kind in _NUMBERS and member.kind in _NUMBERS
+            if not (numbers or member.kind == one.kind or "dyn" in (one.kind, member.kind) or member.kind == "null"):
+                raise self._refuse(item, f"{one.kind} is never equal to {member.kind}{_remedy((one.kind, member.kind))}")
+            exact = _stepped("_==_", member, _step(one)) if one.kind in _TIMES else _exactly("_==_", one.kind, member)
             if not isinstance(exact, bool):
                 members.append(exact[1])
         return replace(node, arguments=(one, ListOf(tuple(members), many.at)), kind="bool")
@@ -384,9 +376,9 @@ class _Checker:
         type = other.type if isinstance(other, Column) else None
         try:
             if one.kind == "string" and (other.kind == "timestamp" or (type is not None and t.is_time(type))):
-                return Literal(_beside_time(one.value, type), other.kind, one.at)
+                return Literal(time_of(one.value, type), other.kind, one.at)
             if one.kind == other.kind and one.given is not None:
-                return Literal(_beside_time(one.given, type), other.kind, one.at)
+                return Literal(time_of(one.given, type), other.kind, one.at)
         except InvalidInput as error:
             raise self._refuse(one, str(error)) from None
         return one
@@ -450,86 +442,3 @@ def _stepped(function: str, constant: Literal, step: int) -> tuple[str, Literal]
             return function == "_!=_"
         function = "_<=_" if function in ("_<_", "_<=_") else "_>_"
     return function, replace(constant, value=whole)
-
-
-# -- constants ----------------------------------------------------------------------------------------------------------------
-
-
-def _constant(value: Any) -> tuple[Any, str]:
-    """Return (what stands for a parameter in an expression, its kind)."""
-    value = value.as_py() if isinstance(value, pa.Scalar) else value
-    if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64):
-        value = value.item()
-    name = type(value).__name__
-    if value is None or name in ("NaTType", "NAType"):
-        return None, "null"
-    if isinstance(value, bool):
-        return value, "bool"
-    if isinstance(value, int):
-        if not LEAST_INT <= value <= MOST_UINT:
-            raise InvalidInput(f"{value} does not fit 64 bits")
-        return (int(value), "int") if value <= MOST_INT else (int(value), "uint")
-    if isinstance(value, float):
-        return float(value), "double"
-    if isinstance(value, Decimal):
-        return float(value), "double"
-    if isinstance(value, str):
-        if any("\ud800" <= c <= "\udfff" for c in value):
-            raise InvalidInput("half of a character (a surrogate) is no text")
-        return str(value), "string"
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value), "bytes"
-    if name == "UUID":
-        return value.bytes, "bytes"
-    if name in ("date", "datetime", "Timestamp", "datetime64"):
-        return _beside_time(value, None), "timestamp"
-    if name in ("timedelta", "Timedelta", "timedelta64"):
-        return int(to_storage(pa.duration("ns"))(value)), "duration"
-    if name == "time":
-        return int(to_storage(pa.time64("ns"))(value)), "duration"
-    if isinstance(value, list | tuple | set | frozenset | np.ndarray) or hasattr(value, "to_pylist") or hasattr(value, "tolist"):
-        items = value.to_pylist() if hasattr(value, "to_pylist") else value.tolist() if hasattr(value, "tolist") else list(value)
-        return tuple(items), "list"
-    raise InvalidInput(f"{value!r} ({name}) is no value of an expression; give a number, text, bytes, a time, or a list of them")
-
-
-def _beside_time(value: Any, type: Any) -> int:
-    """Return what someone gave for a time as nanoseconds, read as a column of this Arrow type would read it."""
-    if type is None:
-        naive = not isinstance(value, str) and getattr(value, "tzinfo", None) is None
-        if type_name(value) == "date":
-            return int(to_storage(pa.date32())(value)) * DAY
-        return int(to_storage(pa.timestamp("ns", None if naive else "UTC"))(value))
-    if t.is_date(type):
-        if type_name(value) == "date" or (isinstance(value, str) and len(value) == 10):
-            return int(to_storage(pa.date32())(value)) * DAY
-        return _beside_time(value, None)
-    if t.is_timestamp(type):
-        if type_name(value) == "date":
-            value = f"{value.isoformat()} 00:00"
-        return int(to_storage(pa.timestamp("ns", type.tz))(value))
-    if t.is_time(type):
-        return int(to_storage(pa.time64("ns"))(value))
-    return int(to_storage(pa.duration("ns"))(value))
-
-
-def type_name(value: Any) -> str:
-    """Return the name of a value's type."""
-    return type(value).__name__
-
-
-def _instant(text: str) -> int:
-    """Return what ``timestamp("...")`` means, in nanoseconds; without a zone it is in UTC."""
-    return int(to_storage(pa.timestamp("ns", "UTC"))(text))
-
-
-def _span(text: str) -> int:
-    """Return what ``duration("1h30m")`` means, in nanoseconds."""
-    body = text.lstrip("+-")
-    parts = _DURATION.findall(body) if len(text) <= _LONGEST_SPAN else []
-    if not parts or "".join(number + unit for number, unit in parts) != body or len(text) - len(body) > 1:
-        raise InvalidInput(f"{text[:100]!r} is no duration; write it as 1h30m or 1.5s")
-    nanos = sum(Fraction(number) * _PER[unit] for number, unit in parts)
-    if nanos.denominator != 1 or nanos > MOST_INT or not isfinite(nanos):
-        raise InvalidInput(f"{text!r} is finer or longer than a duration can be")
-    return -int(nanos) if text.startswith("-") else int(nanos)

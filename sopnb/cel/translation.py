@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from decimal import ROUND_FLOOR, Decimal
 from functools import reduce
 from operator import and_, or_
 from typing import Any
@@ -19,6 +20,7 @@ import pyarrow.compute as pc
 from sopnb.cel.checking import nanoseconds
 from sopnb.cel.tree import Call, Column, ListOf, Literal, Missing, Node
 from sopnb.cel.words import LEAST_INT, MOST_INT
+from sopnb.values import EXACT
 
 t = pa.types
 TYPES = {
@@ -26,6 +28,8 @@ TYPES = {
     "timestamp": pa.timestamp("us", "UTC"), "duration": pa.duration("us"), "null": pa.null(),
 }  # fmt: skip
 """The Arrow type of what an expression of each kind gives."""
+EXACT_DIGITS = 15
+"""Decimals of so many digits at most are doubles of which no two are the same."""
 _COMPARE = {"_==_": "equal", "_!=_": "not_equal", "_<_": "less", "_<=_": "less_equal", "_>_": "greater", "_>=_": "greater_equal"}
 _FLIPPED = {"less": "greater", "less_equal": "greater_equal", "greater": "less", "greater_equal": "less_equal"}
 _CLOCK = {"getHours": pc.hour, "getMinutes": pc.minute, "getSeconds": pc.second, "getMilliseconds": pc.millisecond}
@@ -144,16 +148,40 @@ def _comparable(column: Column) -> bool:
 
 
 def _with_constant(function: str, column: Column, constant: Literal) -> Any:
+    if column.type is not None and t.is_decimal128(column.type) and column.type.precision <= EXACT_DIGITS:
+        return _decimal(function, _field(column), column.type, constant.value)
     if column.type is None or not _comparable(column):
         return None
     value = _in_type(constant, column.type)
     if value is not None:
         return _call(function, _field(column), pc.scalar(value))
     if column.kind in ("int", "timestamp", "duration"):
-        # beyond all values that the column's type has
-        always = function == "not_equal" if "equal" in (function, function[4:]) else function.startswith("less") is (constant.value > 0)
-        return _call("equal" if always else "not_equal", _field(column), _field(column))
+        return _always(function, constant.value, _field(column))
     return None
+
+
+def _decimal(function: str, field: Any, type: Any, value: float) -> Any:
+    """Return a comparison of decimals with a double: as doubles they are in the same order, and no two of so few digits are alike."""
+    if value != value or abs(value) >= 10 ** (type.precision - type.scale):
+        return _always(function, value, field)
+    short = Decimal(repr(value))
+    exact = short if len(short.as_tuple().digits) <= EXACT_DIGITS else Decimal(value)
+    whole = exact.quantize(Decimal(1).scaleb(-type.scale), ROUND_FLOOR, EXACT)
+    if whole != exact:
+        if function in ("equal", "not_equal"):
+            return _call("not_equal" if function == "equal" else "equal", field, field)
+        function = "less_equal" if function.startswith("less") else "greater"
+    try:
+        return _call(function, field, pc.scalar(pa.scalar(whole, type)))
+    except pa.ArrowException:
+        return _always(function, value, field)
+
+
+def _always(function: str, value: Any, field: Any) -> Any:
+    """Return a comparison with what is beyond all values of a column, or not a number: the same for every value that is there."""
+    same = function in ("equal", "not_equal") or value != value
+    holds = function == "not_equal" if same else function.startswith("less") is (value > 0)
+    return _call("equal" if holds else "not_equal", field, field)
 
 
 def _call(function: str, *arguments: Any) -> Any:

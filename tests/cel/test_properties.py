@@ -79,3 +79,16 @@ def test_the_translation_is_what_both_engines_say(text: str, records: list[dict[
 
 def _bits(values: Any) -> list[str]:
     return list(map(repr, values.to_pylist()))
+
+
+@given(
+    st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
+    st.floats() | st.integers(-(10**7), 10**7).map(lambda n: n / 1000) | st.sampled_from([0.1, 0.3, 1e300, 999999.99, -999999.99]),
+    st.lists(st.none() | st.decimals(-999999, 999999, places=2), max_size=8),
+)
+def test_decimals_are_compared_as_doubles_are(sign: str, value: float, prices: list[Any]) -> None:
+    types = {"price": pa.decimal128(8, 2)}
+    table = pa.table({"price": pa.array(prices, types["price"])})
+    program = Program.of(f"price {sign} p", types, {"p": value})
+    assert program.expression is not None
+    assert program.values(table).to_pylist() == program.by_row(table).to_pylist()
