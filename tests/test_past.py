@@ -17,6 +17,7 @@ from sopnb.errors import Conflict, HistoryTrimmed, InvalidInput, SchemaMismatch,
 from tests.past_support import QUIET, TINY, History, Rows, applied, histories
 
 
+@pytest.mark.timeout(7200)
 @given(histories, st.data())
 def test_a_difference_leads_from_one_state_to_the_other(history: Any, data: Any) -> None:
     world = History()
@@ -40,6 +41,7 @@ def _turned(frame: Any) -> Any:
     return frame.assign(_side=frame["_side"].map({"old": "new", "new": "old"}))
 
 
+@pytest.mark.timeout(7200)
 @given(histories)
 def test_a_history_has_every_version_of_a_record(history: Any) -> None:
     world = History()
@@ -64,6 +66,7 @@ def _net(versions: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
     return told
 
 
+@pytest.mark.timeout(7200)
 @given(histories)
 def test_changes_are_what_every_commit_did(history: Any) -> None:
     world = History()
@@ -85,6 +88,7 @@ def test_changes_are_what_every_commit_did(history: Any) -> None:
     assert world.db.check().ok
 
 
+@pytest.mark.timeout(7200)
 @given(histories, st.booleans())
 def test_reverting_every_commit_leads_back_to_the_empty_database(history: Any, folding: bool) -> None:
     world = History()
@@ -99,6 +103,7 @@ def test_reverting_every_commit_leads_back_to_the_empty_database(history: Any, f
     assert world.db.check().ok
 
 
+@pytest.mark.timeout(7200)
 @given(histories, st.data())
 def test_a_commit_is_reverted_or_conflicts(history: Any, data: Any) -> None:
     """What it wrote must stand as it left it; then it is as it was before, and all else stays."""
