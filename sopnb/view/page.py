@@ -1,0 +1,102 @@
+"""Rows for the screen: a piece of a query by position, its total, and where a key stands in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sopnb.access.expression import SEQ
+from sopnb.access.keyrange import NOTHING, KeyRange
+from sopnb.engine.entries import Entries
+from sopnb.engine.projection import own_schema
+from sopnb.index import successor
+from sopnb.schema import Schema
+from sopnb.view.change import Change
+from sopnb.view.columns import Columns
+from sopnb.view.query import Query, encoded
+from sopnb.view.token import token
+
+MOST = 1000
+"""Rows of a page."""
+COUNTED = 10_000
+"""What passes a condition is counted so far."""
+
+
+def page(query: Query, start: int, size: int, changes: Mapping[bytes, Change]) -> dict[str, Any]:
+    """Return the rows at ``[start, start + size)`` and the total: from row counts, or counted as far as ``COUNTED`` under a condition."""
+    names = tuple(dict.fromkeys((*query.columns, *own_schema(query.key_schema).stored_key_names)))
+    if query.scan.filter is None:
+        parts = list(query.scan.at(query.reading, start, start + size, names))
+        total, exact = query.scan.count(query.reading), True
+    else:
+        parts, total, exact = _passing(query, start, start + size, names)
+    own = own_schema(query.key_schema)
+    rows = [row for part in parts for row in rows_of(part, own, query.columns, changes)]
+    return {"rows": rows, "start": start, "total": total, "exact": exact, "columns": list(query.columns)}
+
+
+def _passing(query: Query, start: int, stop: int, names: tuple[str, ...]) -> tuple[list[Entries], int, bool]:
+    """Return what passes at these positions, how many do, and whether that is all; in one go through the records."""
+    found: list[Entries] = []
+    at, most = 0, max(stop, COUNTED)
+    for part in query.scan.parts(query.reading, names):
+        first, end = max(start - at, 0), min(stop - at, len(part))
+        if first < end:
+            found.append(part.slice(first, end))
+        at += len(part)
+        if at > most:
+            return found, most, False
+    return found, at, True
+
+
+def rows_of(part: Entries, schema: Schema, names: Sequence[str], changes: Mapping[bytes, Change]) -> list[dict[str, Any]]:
+    """Return records, the key columns among them, as rows of a page. Cells are made column by column."""
+    columns = Columns.of(schema)
+    keys = schema.keys(part.batch).tolist()
+    seqs = part.seqs.tolist()
+    touched = [changes.get(key) for key in keys] if changes else [None] * len(keys)
+    for at, change in enumerate(touched):
+        if change is not None and not change.stale:
+            seqs[at] = change.seq
+    cells = []
+    for name in names:
+        if name == SEQ:
+            cells.append([str(seq) for seq in seqs])
+        else:
+            cells.append(columns[name].form.column(part.batch.column(part.batch.schema.get_field_index(name))))
+    rows = zip(*cells, strict=True)
+    return [
+        {
+            "key": token(key),
+            "seq": seq,
+            "cells": list(row),
+            "state": "" if change is None else change.shown,
+            "edited": [] if change is None else change.edited,
+        }
+        for key, seq, row, change in zip(keys, seqs, rows, touched, strict=True)
+    ]
+
+
+def seek(query: Query, stored: list[Any]) -> dict[str, Any]:
+    """Return the position of the first record at or after the one with these leading fields, in the direction of the query.
+
+    It is ``found`` if the record has them. Where there is none after it the position is that of the last record; 0 where there is none.
+    """
+    sought = encoded(stored, query.key_schema)
+    return position(query, sought, successor(sought))
+
+
+def position(query: Query, lo: bytes, hi: bytes | None) -> dict[str, Any]:
+    """Return where the keys in ``[lo, hi)`` begin in a query, and whether there are any."""
+    scan = query.scan
+    sides = KeyRange(b"", lo), (NOTHING if hi is None else KeyRange(hi))
+    before = replace(scan, keys=scan.keys.meet(sides[1 if scan.reverse else 0])).count(query.reading)
+    within = replace(scan, keys=scan.keys.meet(KeyRange(lo, hi)))
+    if scan.filter is None:
+        found = within.count(query.reading) > 0
+    else:
+        found = any(len(part) for part in within.taken(query.reading, query.key_schema.key_names[:1], 1))
+    if not found and before and before >= scan.count(query.reading):
+        before -= 1
+    return {"position": before, "found": found}
