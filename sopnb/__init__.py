@@ -6,6 +6,7 @@ wrong is in ``sopnb.errors``. In a notebook ``%load_ext sopnb`` adds the magics 
 """
 
 import importlib
+from typing import Any
 
 from sopnb import errors
 from sopnb.access.record import Record
@@ -98,6 +99,18 @@ __all__ = [
     "open",
     "suggest",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the widgets when they are first asked for. Raises ``MissingPackage`` where the package anywidget is not installed."""
+    if name not in ("browse", "Browser"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module("sopnb.widgets"), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("anywidget", "traitlets"):
+            raise
+        raise MissingPackage("anywidget", "widgets") from error
 
 
 def load_ipython_extension(shell: object) -> None:

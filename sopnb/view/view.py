@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -92,6 +92,18 @@ class View:
                 return {**answer, "ok": self._answer(message)}
         except Exception as error:  # whatever it is, the browser is told
             return {**answer, "error": told(error)}
+
+    def keys(self, store: str, tokens: Iterable[str]) -> list[Any]:
+        """Return the keys of rows as ``store[key]`` takes them. Raises ``StoreNotFound``, or ``InvalidInput`` for what is no key."""
+        schema = self._sight().schema(store)
+        keys = [key_of(token, schema) for token in tokens]
+        ids = [() if schema.unique else (key[-16:],) for key in keys]
+        return [schema.public_key((*schema.codec.decode(key), *id)) for key, id in zip(keys, ids, strict=True)]
+
+    def close(self) -> None:
+        """Forget the pending changes and let go of the state that was read."""
+        with self._alone():
+            self._pending.rollback()
 
     def _answer(self, message: Any) -> dict[str, Any]:
         given = Arguments(message, "a message")
