@@ -6,7 +6,6 @@ wrong is in ``sopnb.errors``. In a notebook ``%load_ext sopnb`` adds the magics 
 """
 
 import importlib
-from typing import Any
 
 from sopnb import errors
 from sopnb.access.record import Record
@@ -101,7 +100,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load the widgets when they are first asked for. Raises ``MissingPackage`` where the package anywidget is not installed."""
     if name not in ("browse", "Browser"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -55,7 +55,7 @@ writes: st.SearchStrategy[Operation] = st.one_of(
     st.tuples(few, lists(values)).map(lambda both: ("swap", *both[0], both[1])),
 )
 some = st.lists(st.one_of(writes, writes, reads), min_size=1, max_size=5)
-upkeep = st.sampled_from(["fold", "compact all", "compact", "checkpoint", "collect"])
+upkeep = st.sampled_from(["fold", "compact all", "compact", "checkpoint", "collect", "index", "anew"])
 names = st.sampled_from(NAMES)
 which = st.sampled_from([0, 1])
 
@@ -93,6 +93,8 @@ class DatabaseMachine(RuleBasedStateMachine):
         self.stores: Stores = {}
         self.past: dict[int, Stores] = {0: {}}
         self.changes: dict[int, dict[str, set[int] | None]] = {}
+        self.shaped: dict[int, set[str]] = {}
+        """The stores of which an index may have been created or dropped, or that may have been built anew, until a commit."""
         self.tags: dict[str, int] = {}
         self.open: list[Open] = []
         self.snapshots: list[tuple[int, Any, Stores]] = []
@@ -130,7 +132,7 @@ class DatabaseMachine(RuleBasedStateMachine):
 
     def committed(self, stores: Stores, changed: dict[str, set[int] | None]) -> None:
         """Note what the newest commit left; ``changed`` are keys by store, None for the whole store."""
-        seq = self.processes[0].db.log(1)[-1].seq  # upkeep may have come after it
+        seq = int(self.processes[0].db.log(limit=1)["seq"].iloc[-1])  # upkeep may have come after it
         assert seq not in self.past, f"commit {seq} is there already"
         self.stores = stores
         self.past[seq] = copied(stores)
@@ -239,6 +241,8 @@ class DatabaseMachine(RuleBasedStateMachine):
                     continue
                 if changed is None or changed & (effect.touched | effect.maybe if maybe else effect.touched):
                     found.append((seq, name))
+        for seq, shaped in self.shaped.items() if maybe else ():
+            found += [(seq, name) for name in shaped.intersection(one.effects) if seq > one.began]
         return found
 
     # -- the past -------------------------------------------------------------------------------------------------------------
@@ -299,6 +303,11 @@ class DatabaseMachine(RuleBasedStateMachine):
     def keep_up(self, number: int, what: str) -> None:
         self.machine.clock.sleep(1)
         _keep_up(self.processes[number].db, what)
+        self.note_shaped(what)
+
+    def note_shaped(self, what: object) -> None:
+        if what in ("index", "anew"):
+            self.shaped[self.processes[0].db.seq] = set(self.stores)
 
     @rule(number=which, after=st.integers(1, 14), cut=st.booleans(), seed=st.integers(0, 1000), name=names, write=writes)
     def crash_while_writing(self, number: int, after: int, cut: bool, seed: int, name: str, write: Operation) -> None:
@@ -326,6 +335,7 @@ class DatabaseMachine(RuleBasedStateMachine):
             self.machine.disk.before = lambda step: None
         if crashed:
             self.after_crash(number, cut, seed)
+        self.note_shaped(does)
         if not isinstance(does, str):
             there = {record["k"]: (record["v"], record["n"]) for record in self.processes[number].db[name][:].to_dicts()}
             changed = effect.changed(stores[name])
@@ -350,6 +360,8 @@ class DatabaseMachine(RuleBasedStateMachine):
             assert process.db.stores() == tuple(sorted(self.stores))
             for name, rows in self.stores.items():
                 compare(process.db[name], rows)
+                for index in process.db[name].indexes():
+                    assert sorted(process.db[name].by(index).keys()) == sorted(rows)
         if self.processes:
             report = self.processes[0].db.check()
             assert report.ok, report
@@ -377,7 +389,25 @@ def _keep_up(db: Database, what: str) -> None:
         "compact all": lambda: db.compact(keep=0),
         "checkpoint": upkeep.checkpoint,
         "collect": lambda: upkeep.collect(keep=1),
+        "index": lambda: _index_or_not(db),
+        "anew": lambda: _built_anew(db),
     }[what]()
+
+
+def _index_or_not(db: Database) -> None:
+    """Create an index of each store, or drop the one that is there."""
+    for name in db.stores():
+        if db[name].indexes():
+            db[name].drop_index("by_v")
+        else:
+            db[name].create_index("by_v", ["v", "-n"])
+
+
+def _built_anew(db: Database) -> None:
+    """Give each store the key that it has."""
+    with db.unlock("nothing but to see it done") as admin:
+        for name in db.stores():
+            admin.alter(name, index="k")
 
 
 @pytest.mark.timeout(0)
