@@ -256,6 +256,7 @@ _rows = st.lists(
 )
 
 
+@pytest.mark.timeout(7200)
 @given(_rows, _rows, st.booleans(), st.sampled_from(["first", "last"]), st.booleans())
 def test_every_search_is_that_of_a_column_with_the_same_values(loaded: Any, written: Any, descending: bool, nulls: Any, fold: bool) -> None:
     """A store keyed by expressions, and one with real columns that hold their values, answer alike."""

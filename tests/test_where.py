@@ -49,6 +49,7 @@ def stores(draw: Any, names: Any = (*PLAIN, *EXPRESSIONS)) -> Any:
     return db, store
 
 
+@pytest.mark.timeout(7200)
 @given(stores(), _fields((*PLAIN, *EXPRESSIONS)), conditions, st.sampled_from(list(ENGINES)))
 def test_text_finds_what_arrow_finds(world: Any, fields: Any, condition: Condition, package: str) -> None:
     db, store = world
@@ -192,6 +193,7 @@ def test_a_record_that_would_be_too_much_work_is_refused(db: Any) -> None:
     assert store[:2].where("items.exists(a, items.exists(b, a + b == 3))").count() == 1
 
 
+@pytest.mark.timeout(7200)
 @given(stores(PLAIN), st.data())
 def test_nearest_is_found_or_next_or_last(world: Any, data: Any) -> None:
     _, store = world

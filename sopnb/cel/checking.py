@@ -270,7 +270,7 @@ class _Checker:
                 return self._moment(node.function, arguments[0])
             case "_+_" | "_-_" | "_*_" | "_/_" if len(arguments) == 2:
                 arguments = self._alike(*arguments)
-            case "matches" if isinstance(arguments[-1], Literal) and arguments[-1].kind == "string":
+            case "matches" if len(arguments) == 2:
                 self._pattern(arguments[-1])
         return self._overloaded(node, arguments)
 
@@ -299,7 +299,9 @@ class _Checker:
         """Return two numbers as doubles if one of them is, and constants as uint beside a uint."""
         return _beside(one, other), _beside(other, one)
 
-    def _pattern(self, node: Literal) -> None:
+    def _pattern(self, node: Node) -> None:
+        if not isinstance(node, Literal) or node.kind != "string":
+            raise self._refuse(node, "matches() takes its pattern as text, not from a record")
         try:
             pc.match_substring_regex(pa.array([""]), node.value)
         except pa.ArrowException as error:

@@ -17,6 +17,7 @@ import celpy
 from celpy import celtypes
 from celpy.evaluation import CELEvalError
 
+from sopnb.cel.engines import conversions
 from sopnb.cel.engines.engine import Evaluate
 
 for _name in ("celpy", "Environment", "Evaluator", "NameContainer"):
@@ -134,12 +135,38 @@ def _size(value: Any) -> Any:
     return _error(value) or celtypes.IntType(len(value))
 
 
-def _text(value: Any) -> Any:
-    return celtypes.StringType(str(bool(value)).lower()) if isinstance(value, celtypes.BoolType) else celtypes.StringType(value)
+def _converted(convert: Callable[[Any], Any], make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a conversion of the language for values of the engine."""
+
+    def result(value: Any) -> Any:
+        try:
+            return make(convert(_given(value)))
+        except OverflowError as error:
+            raise ValueError(str(error)) from None
+
+    return result
+
+
+def _type(value: Any) -> Any:
+    """Return what the engine takes the name of a type for: the conversion to it, where there is one."""
+    name = next((name for sort, name in _TYPES.items() if isinstance(value, sort)), None)
+    return type(None) if value is None else _FUNCTIONS.get(name or "") or _OTHER_TYPES.get(name or "", celtypes.TypeType)
+
+
+_TYPES = {
+    celtypes.BoolType: "bool", celtypes.IntType: "int", celtypes.UintType: "uint", celtypes.DoubleType: "double",
+    celtypes.StringType: "string", celtypes.BytesType: "bytes", celtypes.TimestampType: "timestamp", celtypes.DurationType: "duration",
+    celtypes.ListType: "list", celtypes.MapType: "map",
+}  # fmt: skip
+_OTHER_TYPES = {"list": celtypes.ListType, "map": celtypes.MapType}
+
+
+def _milliseconds(value: Any, zone: Any = None) -> Any:
+    return celtypes.IntType(conversions.milliseconds(_given(value)))
 
 
 def _same(one: Any, other: Any) -> bool:
-    if one is None or other is None:
+    if one is None or other is None or callable(one) or callable(other):
         return one is other
     if _number(one) and _number(other):
         # as doubles where one of them is: so does the engine in C++
@@ -218,6 +245,8 @@ def _calculated(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
         if _number(one) and _number(other):
             if type(one) is not type(other) or (isinstance(one, float) and compute is mod):
                 raise TypeError("no such overload")
+            if compute is mod and int(other) == -1 and int(one) == -(2**63):
+                raise ValueError("overflow")
             # as plain floats, for those of the engine cannot be compared with a plain zero
             return celtypes.DoubleType(compute(float(one), float(other))) if isinstance(one, float) else compute(one, other)
         if not (_number(one) or _number(other)) and type(one) is type(other) is celtypes.BoolType:
@@ -245,5 +274,11 @@ def _cased(table: dict[int, int]) -> Callable[[Any], Any]:
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "_==_": _equal, "_!=_": _different, "_<_": _ordered(lt), "_<=_": _ordered(le), "_>_": _ordered(gt), "_>=_": _ordered(ge),
     "_+_": _calculated(add), "_-_": _calculated(sub), "_*_": _calculated(mul), "_/_": _calculated(_divided), "_%_": _calculated(mod),
-    "_in_": _among, "size": _size, "string": _text, "_[_]": _at, **{name: _cased(table) for name, table in _ASCII.items()},
+    "int": _converted(conversions.to_int, celtypes.IntType), "uint": _converted(conversions.to_uint, celtypes.UintType),
+    "double": _converted(conversions.to_double, celtypes.DoubleType), "string": _converted(conversions.to_text, celtypes.StringType),
+    "bool": _converted(conversions.to_bool, celtypes.BoolType), "bytes": _converted(conversions.to_bytes, celtypes.BytesType),
+    "timestamp": _converted(conversions.to_moment, celtypes.TimestampType),
+    "duration": _converted(conversions.to_span, celtypes.DurationType),
+    "_in_": _among, "size": _size, "type": _type, "getMilliseconds": _milliseconds,
+    "_[_]": _at, **{name: _cased(table) for name, table in _ASCII.items()},
 }  # fmt: skip
