@@ -43,6 +43,7 @@ class Program:
 
     text: str
     tree: Node
+    scope: Scope
     using: Engine | None = None
 
     @classmethod
@@ -60,7 +61,8 @@ class Program:
         ``using`` is the engine for what Arrow cannot say, by default the first that is installed. Raises ``InvalidInput`` with line, column
         and a mark for what cannot be read, means nothing, or is beyond a limit.
         """
-        return cls(text, checked(parsed(text), text, Scope(columns, frozenset(documents), parameters or {})), using)
+        scope = Scope(columns, frozenset(documents), parameters or {})
+        return cls(text, checked(parsed(text), text, scope), scope, using)
 
     def ready(self) -> Program:
         """Return the program itself when all that it needs is there. Raises ``MissingPackage``, or ``InvalidInput`` as its engine does."""
@@ -70,7 +72,7 @@ class Program:
 
     def knowing(self, columns: Mapping[str, Column]) -> Program:
         """Return the same program, in which a part that reads like one of these is the column that holds its values already."""
-        return Program(self.text, _known(self.tree, columns), self.using)
+        return replace(self, tree=_known(self.tree, columns))
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -101,7 +103,7 @@ class Program:
     def conjuncts(self) -> tuple[Program, ...]:
         """Conditions that are all true where this one is, and only there."""
         if isinstance(self.tree, Call) and self.tree.function == "_&&_":
-            return tuple(part for each in self.tree.arguments for part in Program(self.text, each, self.using).conjuncts)
+            return tuple(part for each in self.tree.arguments for part in replace(self, tree=each).conjuncts)
         return (self,)
 
     @cached_property
@@ -109,16 +111,17 @@ class Program:
         """The conjunction of what Arrow cannot say, None if it can say all."""
         rest = tuple(each.tree for each in self.conjuncts if each.expression is None)
         if len(rest) < 2:
-            return Program(self.text, rest[0], self.using) if rest else None
-        return Program(self.text, Call("_&&_", rest, self.tree.at, kind="bool"), self.using)
+            return replace(self, tree=rest[0]) if rest else None
+        return replace(self, tree=Call("_&&_", rest, self.tree.at, kind="bool"))
 
-    def value(self, record: Mapping[str, Any], types: Mapping[str, Any]) -> Any:
-        """Return its value for one record of Python values, None if it is unknown; ``types`` are those of the columns."""
+    def value(self, record: Mapping[str, Any]) -> Any:
+        """Return its value for one record of Python values, None if it is unknown. Raises ``InvalidInput`` for a value of another type."""
         columns = {}
-        for name in self.columns or tuple(types)[:1]:
-            given = to_storage(types[name])(record.get(name))
-            columns[name] = pa.array([given], storage_type(types[name])).cast(types[name])
-        return self.values(pa.table(columns)).to_pylist()[0]
+        for name in self.columns:
+            kind = self.scope.columns[name]
+            stored = to_storage(kind, document=name in self.scope.documents)(record.get(name))
+            columns[name] = pa.array([stored], storage_type(kind)).cast(kind)
+        return self.values(pa.table(columns or {"": pa.nulls(1)})).to_pylist()[0]
 
     def values(self, table: Any) -> Any:
         """Return its values for the rows of a table of physical columns, as one array; null where it is unknown.
