@@ -93,6 +93,7 @@ class Builder:
         engine = self._engine
         engine.writable()
         while True:
+            engine.upkeep.abandon_dead()
             before = engine.state()
             if source not in before.by_id:
                 raise StoreNotFound(f"#{source:x}", tuple(sorted(before.names)))

@@ -134,6 +134,11 @@ class Upkeep:
             if plan is not None:
                 self._try_alone(plan)
 
+    def abandon_dead(self) -> None:
+        """Give up every projection whose builder is gone."""
+        for store in self._engine.state().every:
+            self._abandon(store)
+
     def _abandon(self, store: StoreState) -> None:
         """Give up a projection whose builder is gone."""
         how, pins = store.projection, self._engine.backend.pins

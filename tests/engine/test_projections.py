@@ -279,8 +279,9 @@ def test_a_writer_that_began_before_an_index_is_refused(make: Callable[..., Clus
     assert rows(engine) == [("a", 1), ("b", 2)]
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("when", ["begun", "attached"])
-def test_what_a_dead_builder_began_is_given_up(make: Callable[..., Cluster], when: str) -> None:
+def test_what_a_dead_builder_began_is_given_up(make: Callable[..., Cluster], when: str, at_once: bool) -> None:
     cluster = make(**TINY, retention_seconds=0)
     engine, other = cluster.open(), cluster.open()
     create(engine)
@@ -302,6 +303,10 @@ def test_what_a_dead_builder_began_is_given_up(make: Callable[..., Cluster], whe
     commit(other, {3: None, 100: "new"})
     with pytest.raises(IndexNotFound, match="none yet"):
         other.begin().index("s", "by_v")
+    if at_once:
+        build(other)
+        assert rows(other) == expected(contents(other))
+        return
     other.upkeep.step()
     assert [store.name for store in other.state().every] == ["s"]
     commit(other, {101: "after"})
