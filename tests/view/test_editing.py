@@ -1,0 +1,509 @@
+"""Edits wait in a view and are shown at once; what others commit meanwhile is never overwritten unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import sopnb
+from sopnb.access.lease import Lease
+from tests.engine.support import Cluster
+from tests.view.support import Browser
+
+SCHEMA = {"k": "int64", "name": "string", "n": "int64", "must": "string!", "doc": "json"}
+
+
+def record(k: int, name: str = "a", n: int | None = 0) -> dict[str, Any]:
+    return {"k": k, "name": name, "n": n, "must": "m", "doc": None}
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    cluster = Cluster(leaf_rows=4, leaf_bytes=512, inline_rows=3)
+    yield cluster
+    cluster.verify()
+
+
+@pytest.fixture
+def theirs(cluster: Cluster) -> Any:
+    """The store as another process has it."""
+    db = sopnb.Database(Lease.over(cluster.open(progress=False)))
+    store = db.create("s", schema=SCHEMA, index="k")
+    store.insert([record(k, f"name{k}", k % 3) for k in range(10)])
+    store.create_index("by_n", ["-n", "name"])
+    return store
+
+
+@pytest.fixture
+def mine(cluster: Cluster, theirs: Any) -> Any:
+    return sopnb.Database(Lease.over(cluster.open(progress=False)))
+
+
+@pytest.fixture
+def browser(mine: Any) -> Browser:
+    return Browser(mine)
+
+
+def kept(store: Any) -> dict[int, tuple[Any, ...]]:
+    return {r["k"]: (r["name"], r["n"]) for r in store[:].to_dicts()}
+
+
+def changes(browser: Browser) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = browser.ask("pending")["changes"]
+    return found
+
+
+# -- cells --------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_edit_is_shown_at_once_and_kept_by_the_commit_only(browser: Browser, theirs: Any) -> None:
+    row = browser.row("s", k="3")
+    told = browser.edit("s", row, "name", "new")
+    assert told["pending"] == 1
+    assert told["row"] == {**row, "cells": ["3", "new", "0", "m", None], "state": "edited", "edited": ["name"]}
+    assert told["columns"] == ["k", "name", "n", "must", "doc"]
+    assert browser.row("s", k="3")["cells"]["name"] == "new"
+    assert browser.row("s", k="3")["seq"] == row["seq"]
+    assert theirs[3]["name"] == "name3"
+    assert changes(browser) == [
+        {"id": 1, "store": "s", "key": "3", "token": row["key"], "kind": "update", "state": "",
+         "cells": [{"column": "name", "old": "name3", "new": "new"}]},
+    ]  # fmt: skip
+    seq = theirs._access.store()[0].seq
+    assert browser.ask("commit", message="mend") == {"seq": seq + 1, "counts": {"inserted": 0, "updated": 1, "deleted": 0}}
+    assert theirs[3]["name"] == "new"
+    assert browser.row("s", k="3") == {**row, "seq": seq + 1, "cells": {**row["cells"], "name": "new"}}
+    assert changes(browser) == []
+    assert theirs.history(3)["_message"].iloc[-1] == "mend"
+
+
+def test_several_edits_of_a_record_are_one_change_and_no_change_in_the_end(browser: Browser) -> None:
+    row = browser.row("s", k="3")
+    browser.edit("s", row, "name", "x")
+    assert browser.edit("s", row, "n", "7")["row"]["edited"] == ["name", "n"]
+    assert [cell["column"] for cell in changes(browser)[0]["cells"]] == ["name", "n"]
+    browser.edit("s", row, "name", "name3")
+    assert browser.edit("s", row, "n", "0")["pending"] == 0
+    assert browser.row("s", k="3") == row
+    assert browser.view._pending._work is None
+
+
+def test_a_cell_may_become_null_where_it_may(browser: Browser, theirs: Any) -> None:
+    row = browser.row("s", k="3")
+    assert browser.edit("s", row, "n", None)["row"]["cells"][2] is None
+    error = browser.refused("edit", "invalid", store="s", key=row["key"], seq=row["seq"], column="must", value=None)
+    assert error["column"] == "must"
+    browser.ask("commit", message="")
+    assert theirs[3]["n"] is None
+
+
+def test_bad_values_come_back_to_their_column(browser: Browser) -> None:
+    row = browser.row("s", k="3")
+    for column, value in (("n", "many"), ("name", 5), ("doc", "{"), ("n", "9223372036854775808"), ("k", "4"), ("_seq", "4"), ("z", "1")):
+        error = browser.refused("edit", "invalid", store="s", key=row["key"], seq=row["seq"], column=column, value=value)
+        assert error["column"] == column
+    assert browser.row("s", k="3") == row
+
+
+def test_a_document_is_edited_as_text(browser: Browser, theirs: Any) -> None:
+    row = browser.row("s", k="3")
+    told = browser.edit("s", row, "doc", '{ "b": 1.10, "a": [ 12345678901234567890123 ] }')
+    assert told["row"]["cells"][4] == '{"b":1.10,"a":[12345678901234567890123]}'
+    browser.ask("commit", message="")
+    assert theirs[3]["doc"] == {"b": 1.1, "a": [12345678901234567890123]}
+
+
+def test_an_edit_moves_the_row_in_the_order_of_an_index(browser: Browser) -> None:
+    query = {"store": "s", "order": "by_n"}
+    row = browser.row("s", k="3")
+    before = [r["cells"]["k"] for r in browser.rows("s", order="by_n")]
+    browser.edit("s", row, "n", "100")
+    assert [r["cells"]["k"] for r in browser.rows("s", order="by_n")] == ["3", *(k for k in before if k != "3")]
+    assert browser.ask("seek", query=query, key=["100"])["position"] == 0
+    assert browser.ask("page", query={**query, "prefix": ["0"]}, start=0, size=10)["total"] == 3
+    assert [r["cells"]["k"] for r in browser.rows("s", where="n == 100")] == ["3"]
+    browser.ask("rollback")
+    assert [r["cells"]["k"] for r in browser.rows("s", order="by_n")] == before
+
+
+def test_a_unique_index_is_heeded_at_the_cell(browser: Browser, theirs: Any) -> None:
+    theirs.create_index("by_name", "name", unique=True)
+    row, other = browser.row("s", k="3"), browser.row("s", k="4")
+    error = browser.refused("edit", "invalid", store="s", key=row["key"], seq=row["seq"], column="name", value="name4")
+    assert error["column"] == "name"
+    assert "by_name" in error["message"]
+    assert changes(browser) == []
+    browser.edit("s", other, "name", "other")
+    browser.edit("s", row, "name", "name4")
+    error = browser.refused("insert", "invalid", store="s", record={"k": "50", "name": "other", "must": "m"})
+    assert error["column"] == "name"
+    assert len(changes(browser)) == 2
+    browser.ask("commit", message="")
+    assert (theirs[3]["name"], theirs[4]["name"]) == ("name4", "other")
+
+
+def test_what_others_put_into_a_unique_index_makes_a_change_stale(browser: Browser, theirs: Any) -> None:
+    theirs.create_index("by_name", "name", unique=True)
+    first, second = browser.row("s", k="3"), browser.row("s", k="4")
+    browser.edit("s", first, "name", "taken")
+    browser.edit("s", second, "name", "free")
+    theirs.update(9, {"name": "taken"})
+    one, two = changes(browser)
+    assert (one["state"], two["state"]) == ("stale", "")
+    assert "by_name" in one["stale"]["reason"]
+    assert browser.row("s", k="3")["state"] == "stale"
+    assert browser.row("s", k="4")["cells"]["name"] == "free"
+    browser.refused("commit", "stale", message="")
+    browser.refused("resolve", "conflict", change=one["id"], keep="mine")
+    browser.ask("discard", change=one["id"])
+    browser.ask("commit", message="")
+    assert (theirs[3]["name"], theirs[4]["name"], theirs[9]["name"]) == ("name3", "free", "taken")
+
+
+# -- rows ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_is_added(browser: Browser, theirs: Any) -> None:
+    told = browser.ask("insert", store="s", record={"k": "-5", "name": "first", "must": "m"})
+    assert told["pending"] == 1
+    assert told["position"] == 0
+    row = browser.rows("s")[0]
+    assert (row["key"], row["seq"], row["state"], row["cells"]["name"], row["cells"]["n"]) == (told["key"], 0, "new", "first", None)
+    assert browser.edit("s", row, "n", "4")["pending"] == 1
+    assert changes(browser)[0]["kind"] == "insert"
+    assert {cell["column"]: cell["new"] for cell in changes(browser)[0]["cells"]}["n"] == "4"
+    assert browser.ask("tree")["stores"][0]["rows"] == 11
+    assert browser.ask("commit", message="")["counts"] == {"inserted": 1, "updated": 0, "deleted": 0}
+    assert kept(theirs)[-5] == ("first", 4)
+
+
+def test_bad_records_come_back_to_their_column(browser: Browser) -> None:
+    for given, column in (
+        ({"k": "3", "must": "m"}, "k"),
+        ({"must": "m"}, "k"),
+        ({"k": "50"}, "must"),
+        ({"k": "50", "must": "m", "n": "x"}, "n"),
+        ({"k": "50", "must": "m", "zz": "x"}, "zz"),
+    ):
+        assert browser.refused("insert", "invalid", store="s", record=given)["column"] == column
+    browser.ask("insert", store="s", record={"k": "50", "must": "m"})
+    assert browser.refused("insert", "invalid", store="s", record={"k": "50", "must": "m"})["column"] == "k"
+    assert len(changes(browser)) == 1
+
+
+def test_rows_are_deleted_and_come_back_by_discarding(browser: Browser, theirs: Any) -> None:
+    rows = browser.rows("s")[2:5]
+    told = browser.ask("delete", store="s", rows=[{"key": r["key"], "seq": r["seq"]} for r in rows])
+    assert (told["pending"], told["deleted"]) == (3, 3)
+    assert [r["cells"]["k"] for r in browser.rows("s")] == ["0", "1", "5", "6", "7", "8", "9"]
+    change = changes(browser)[1]
+    assert (change["kind"], change["key"], change["cells"][1]) == ("delete", "3", {"column": "name", "old": "name3", "new": None})
+    assert browser.ask("discard", change=change["id"])["pending"] == 2
+    assert browser.row("s", k="3") == rows[1]
+    assert browser.ask("commit", message="")["counts"]["deleted"] == 2
+    assert sorted(kept(theirs)) == [0, 1, 3, 5, 6, 7, 8, 9]
+
+
+def test_to_delete_a_new_record_leaves_nothing(browser: Browser) -> None:
+    told = browser.ask("insert", store="s", record={"k": "50", "must": "m"})
+    assert browser.ask("delete", store="s", rows=[{"key": told["key"], "seq": 0}])["pending"] == 0
+    assert len(browser.rows("s")) == 10
+
+
+def test_to_delete_an_edited_record_is_to_delete_it(browser: Browser, theirs: Any) -> None:
+    row = browser.row("s", k="3")
+    browser.edit("s", row, "name", "x")
+    assert browser.ask("delete", store="s", rows=[{"key": row["key"], "seq": row["seq"]}])["pending"] == 1
+    assert [(c["kind"], c["cells"][1]["old"]) for c in changes(browser)] == [("delete", "name3")]
+    browser.ask("commit", message="")
+    assert 3 not in theirs
+
+
+def test_to_add_what_was_deleted_changes_it(browser: Browser, theirs: Any) -> None:
+    row = browser.row("s", k="3")
+    browser.ask("delete", store="s", rows=[{"key": row["key"], "seq": row["seq"]}])
+    told = browser.ask("insert", store="s", record={"k": "3", "name": "again", "must": "m"})
+    assert told["key"] == row["key"]
+    assert [(c["kind"], [cell["column"] for cell in c["cells"]]) for c in changes(browser)] == [("update", ["name", "n"])]
+    assert browser.row("s", k="3")["seq"] == row["seq"]
+    assert browser.ask("commit", message="")["counts"] == {"inserted": 0, "updated": 1, "deleted": 0}
+    assert kept(theirs)[3] == ("again", None)
+
+
+def test_records_of_a_store_without_unique_keys_are_told_apart(browser: Browser, mine: Any) -> None:
+    store = mine.create("many", schema={"k": "int64", "v": "string"}, index=sopnb.IndexSpecification.of("k", unique=False))
+    store.insert([{"k": 1, "v": "a"}, {"k": 1, "v": "b"}])
+    first, second = browser.rows("many")
+    browser.edit("many", second, "v", "B")
+    told = browser.ask("insert", store="many", record={"k": "1", "v": "c"})
+    more = browser.ask("insert", store="many", record={"k": "1", "v": "d"})
+    assert told["key"] != more["key"]
+    assert [r["cells"]["v"] for r in browser.rows("many")] == ["a", "B", "c", "d"]
+    store.insert({"k": 0, "v": "z"})
+    assert [r["key"] for r in browser.rows("many")[1:]] == [first["key"], second["key"], told["key"], more["key"]]
+    browser.ask("delete", store="many", rows=[{"key": first["key"], "seq": first["seq"]}])
+    browser.ask("commit", message="")
+    assert [r["v"] for r in store[:].to_dicts()] == ["z", "B", "c", "d"]
+
+
+def test_records_with_computed_keys_are_added_and_edited(browser: Browser, mine: Any) -> None:
+    index = sopnb.IndexSpecification.of("cel: size(name)", "k")
+    store = mine.create("sized", schema={"k": "int64", "name": "string", "v": "string"}, index=index)
+    browser.ask("insert", store="sized", record={"k": "1", "name": "abc"})
+    browser.ask("insert", store="sized", record={"k": "2", "name": "b"})
+    one, two = browser.rows("sized")
+    assert [one["cells"]["k"], two["cells"]["k"]] == ["2", "1"]
+    browser.edit("sized", two, "v", "x")
+    browser.refused("edit", "invalid", store="sized", key=two["key"], seq=0, column="name", value="a")
+    report = browser.ask("paste", store="sized", columns=["k", "name", "v"], text="1\tabc\ty\n3\taa\tz\n4", mode="upsert")["report"]
+    assert [line["ok"] for line in report] == [True, True, False]
+    browser.ask("commit", message="")
+    assert [(r["k"], r["v"]) for r in store[:].to_dicts()] == [(2, None), (3, "z"), (1, "y")]
+
+
+# -- paste --------------------------------------------------------------------------------------------------------------------
+
+
+def test_pasted_rows_are_reported_one_by_one(browser: Browser, theirs: Any) -> None:
+    text = "k\tname\tmust\tn\n20\tx\tm\t1\n3\ty\tm\t2\n21\tz\tm\tmany\n22\t\tm\t\n20\tagain\tm\t1\n23\tw\n"
+    told = browser.ask("paste", store="s", columns=["k", "name", "must", "n"], text=text, mode="insert")
+    assert [(line["row"], line["ok"]) for line in told["report"]] == [(0, True), (1, False), (2, False), (3, True), (4, False), (5, False)]
+    assert "there already" in told["report"][1]["message"]
+    assert told["report"][2]["column"] == "n"
+    assert told["pending"] == 2
+    browser.ask("commit", message="")
+    assert {k: v for k, v in kept(theirs).items() if k >= 20} == {20: ("x", 1), 22: (None, None)}
+
+
+def test_pasted_rows_change_what_is_there(browser: Browser, theirs: Any) -> None:
+    text = '3\t"two\nlines"\r\n4\tname4\r\n60\tnew\r\n'
+    told = browser.ask("paste", store="s", columns=["k", "name"], text=text, mode="upsert")
+    assert [line["ok"] for line in told["report"]] == [True, True, False]
+    assert told["report"][2]["column"] == "must"
+    assert [(c["kind"], c["key"]) for c in changes(browser)] == [("update", "3")]
+    browser.ask("commit", message="")
+    assert kept(theirs)[3] == ("two\nlines", 0)
+
+
+def test_pasted_rows_heed_unique_indexes(browser: Browser, theirs: Any) -> None:
+    theirs.create_index("by_name", "name", unique=True)
+    text = "20\tx\tm\n21\tname3\tm\n22\tx\tm\n23\ty\tm"
+    told = browser.ask("paste", store="s", columns=["k", "name", "must"], text=text, mode="insert")
+    assert [line["ok"] for line in told["report"]] == [True, False, False, True]
+    assert told["report"][1]["column"] == "name"
+    assert [c["key"] for c in changes(browser)] == ["20", "23"]
+    browser.ask("commit", message="")
+    assert sorted(k for k in kept(theirs) if k >= 20) == [20, 23]
+
+
+# -- others -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_stale_edit_is_refused_and_shows_both_values(browser: Browser, theirs: Any) -> None:
+    row = browser.row("s", k="3")
+    seq = theirs.update(3, {"name": "theirs"}).seq
+    error = browser.refused("edit", "stale", store="s", key=row["key"], seq=row["seq"], column="name", value="mine")
+    assert (error["mine"], error["theirs"], error["seq"], error["column"], error["gone"]) == ("mine", "theirs", seq, "name", False)
+    assert changes(browser) == []
+    assert theirs[3]["name"] == "theirs"
+    assert browser.edit("s", {**row, "seq": seq}, "name", "mine")["pending"] == 1
+    theirs.delete(4)
+    gone = browser.refused("edit", "stale", store="s", key="gAAAAAAAAAQ=", seq=row["seq"], column="name", value="mine")
+    assert (gone["gone"], gone["theirs"], gone["seq"]) == (True, None, 0)
+
+
+def test_pending_edits_stay_when_others_commit_elsewhere(browser: Browser, theirs: Any) -> None:
+    row = browser.row("s", k="3")
+    browser.edit("s", row, "name", "mine")
+    theirs.insert(record(-1))
+    theirs.update(4, {"name": "theirs"})
+    theirs.delete(9)
+    rows = browser.rows("s")
+    assert [r["cells"]["k"] for r in rows] == ["-1", "0", "1", "2", "3", "4", "5", "6", "7", "8"]
+    assert [(r["cells"]["name"], r["state"]) for r in rows[4:6]] == [("mine", "edited"), ("theirs", "")]
+    browser.ask("commit", message="")
+    assert kept(theirs)[3] == ("mine", 0)
+    assert kept(theirs)[4] == ("theirs", 1)
+
+
+@pytest.mark.parametrize("keep", ["mine", "theirs"])
+def test_a_change_whose_record_others_changed_is_resolved(browser: Browser, theirs: Any, keep: str) -> None:
+    row = browser.row("s", k="3")
+    browser.edit("s", row, "name", "mine")
+    seq = theirs.update(3, {"name": "theirs", "n": 5}).seq
+    (change,) = changes(browser)
+    assert change["state"] == "stale"
+    assert change["cells"] == [{"column": "name", "old": "name3", "new": "mine"}]
+    assert (change["stale"]["theirs"]["name"], change["stale"]["theirs"]["n"], change["stale"]["seq"]) == ("theirs", "5", seq)
+    shown = browser.row("s", k="3")
+    assert (shown["state"], shown["cells"]["name"], shown["seq"]) == ("stale", "theirs", seq)
+    assert browser.refused("commit", "stale", message="")["changes"] == [change["id"]]
+    browser.refused("edit", "stale", store="s", key=row["key"], seq=seq, column="name", value="other")
+    browser.refused("delete", "stale", store="s", rows=[{"key": row["key"], "seq": seq}])
+    assert browser.ask("resolve", change=change["id"], keep=keep)["pending"] == int(keep == "mine")
+    browser.ask("commit", message="")
+    assert kept(theirs)[3] == (keep, 5)
+
+
+@pytest.mark.parametrize("keep", ["mine", "theirs"])
+def test_a_change_whose_record_others_deleted_is_resolved(browser: Browser, theirs: Any, keep: str) -> None:
+    row = browser.row("s", k="3")
+    browser.edit("s", row, "name", "mine")
+    theirs.delete(3)
+    (change,) = changes(browser)
+    assert change["stale"]["theirs"] is None
+    assert len(browser.rows("s")) == 9
+    browser.ask("resolve", change=change["id"], keep=keep)
+    assert [c["kind"] for c in changes(browser)] == (["insert"] if keep == "mine" else [])
+    browser.ask("commit", message="")
+    assert kept(theirs).get(3) == (("mine", 0) if keep == "mine" else None)
+
+
+@pytest.mark.parametrize("keep", ["mine", "theirs"])
+def test_a_new_record_that_others_added_too_is_resolved(browser: Browser, theirs: Any, keep: str) -> None:
+    browser.ask("insert", store="s", record={"k": "50", "name": "mine", "must": "m"})
+    theirs.insert(record(50, "theirs", 5))
+    (change,) = changes(browser)
+    assert (change["state"], change["stale"]["theirs"]["name"]) == ("stale", "theirs")
+    assert browser.row("s", k="50")["cells"]["name"] == "theirs"
+    browser.ask("resolve", change=change["id"], keep=keep)
+    browser.ask("commit", message="")
+    assert kept(theirs)[50] == (("mine", None) if keep == "mine" else ("theirs", 5))
+
+
+@pytest.mark.parametrize("keep", ["mine", "theirs"])
+def test_a_deletion_of_what_others_changed_is_resolved(browser: Browser, theirs: Any, keep: str) -> None:
+    row = browser.row("s", k="3")
+    browser.ask("delete", store="s", rows=[{"key": row["key"], "seq": row["seq"]}])
+    theirs.update(3, {"name": "theirs"})
+    (change,) = changes(browser)
+    assert (change["kind"], change["state"]) == ("delete", "stale")
+    assert browser.row("s", k="3")["state"] == "stale"
+    browser.ask("resolve", change=change["id"], keep=keep)
+    browser.ask("commit", message="")
+    assert (3 in theirs) == (keep == "theirs")
+
+
+def test_a_deletion_of_what_others_deleted_is_done(browser: Browser, theirs: Any) -> None:
+    row = browser.row("s", k="3")
+    browser.ask("delete", store="s", rows=[{"key": row["key"], "seq": row["seq"]}])
+    theirs.delete(3)
+    assert changes(browser) == []
+    assert browser.ask("delete", store="s", rows=[{"key": row["key"], "seq": row["seq"]}]) == {"pending": 0, "deleted": 0}
+
+
+def test_rows_that_others_changed_are_not_deleted_and_neither_are_the_others(browser: Browser, theirs: Any) -> None:
+    rows = browser.rows("s")[2:5]
+    theirs.update(4, {"name": "theirs"})
+    error = browser.refused("delete", "stale", store="s", rows=[{"key": r["key"], "seq": r["seq"]} for r in rows])
+    assert (error["key"], error["theirs"]["name"]) == (rows[2]["key"], "theirs")
+    assert changes(browser) == []
+
+
+def test_two_browsers_that_edit_a_row_the_second_is_told(browser: Browser, theirs: Any) -> None:
+    other = Browser(theirs)
+    row, same = browser.row("s", k="3"), other.row("s", k="3")
+    browser.edit("s", row, "name", "first")
+    other.edit("s", same, "name", "second")
+    seq = browser.ask("commit", message="")["seq"]
+    assert other.refused("commit", "stale", message="")["changes"] == [1]
+    assert other.ask("pending")["changes"][0]["stale"]["seq"] == seq
+    assert theirs[3]["name"] == "first"
+    other.ask("resolve", change=1, keep="mine")
+    other.ask("commit", message="")
+    assert theirs[3]["name"] == "second"
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, browser: Browser, act: Any) -> list[bool]:
+    """Let others act once, after the commit of a view has begun to look; what is returned is empty when they have."""
+    engine = browser.view._target.lease.engine
+    begin, waiting = engine.begin, [True]
+
+    def slow(mode: Any = "write", *args: Any) -> Any:
+        work = begin(mode, *args)
+        if mode == "write" and waiting:
+            waiting.clear()
+            act()
+        return work
+
+    monkeypatch.setattr(engine, "begin", slow)
+    return waiting
+
+
+def test_a_commit_between_the_look_and_the_write_is_seen(browser: Browser, theirs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser.edit("s", browser.row("s", k="3"), "name", "mine")
+    waiting = meanwhile(monkeypatch, browser, lambda: theirs.update(3, {"name": "theirs"}))
+    browser.refused("commit", "stale", message="")
+    assert not waiting
+    assert kept(theirs)[3] == ("theirs", 0)
+    assert changes(browser)[0]["state"] == "stale"
+
+
+@pytest.mark.parametrize("name", ["mine", "other"])
+def test_a_unique_index_is_heeded_between_the_look_and_the_write(
+    browser: Browser, theirs: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    theirs.create_index("by_name", "name", unique=True)
+    browser.edit("s", browser.row("s", k="3"), "name", "mine")
+    waiting = meanwhile(monkeypatch, browser, lambda: theirs.insert(record(100, name)))
+    if name == "mine":
+        browser.refused("commit", "stale", message="")
+        assert "by_name" in changes(browser)[0]["stale"]["reason"]
+    else:
+        browser.ask("commit", message="")
+    assert not waiting
+    assert kept(theirs)[3] == ("name3" if name == "mine" else "mine", 0)
+
+
+def test_a_store_that_is_renamed_keeps_its_changes(browser: Browser, mine: Any, theirs: Any) -> None:
+    browser.edit("s", browser.row("s", k="3"), "name", "mine")
+    mine.rename("s", "t")
+    assert browser.row("t", k="3")["state"] == "edited"
+    assert [c["store"] for c in changes(browser)] == ["t"]
+    browser.ask("commit", message="")
+    assert mine["t"][3]["name"] == "mine"
+
+
+def test_a_store_that_is_dropped_or_altered_makes_its_changes_stale(browser: Browser, mine: Any) -> None:
+    store = mine.create("t", schema={"k": "int64", "v": "string"}, index="k")
+    store.insert({"k": 1, "v": "a"})
+    browser.edit("t", browser.row("t", k="1"), "v", "b")
+    with mine.unlock("more columns") as admin:
+        admin.alter("t", add={"w": "int64"})
+    (change,) = changes(browser)
+    assert change["state"] == "stale"
+    assert "altered" in change["stale"]["reason"]
+    browser.refused("resolve", "conflict", change=change["id"], keep="mine")
+    assert browser.row("t", k="1")["cells"] == {"k": "1", "v": "a", "w": None}
+    mine.drop("t")
+    browser.refused("commit", "stale", message="")
+    assert browser.ask("resolve", change=change["id"], keep="theirs")["pending"] == 0
+
+
+def test_no_transaction_is_held_while_nothing_waits(browser: Browser, mine: Any) -> None:
+    engine, before = browser.view._target.lease.engine, mine.seq
+    row = browser.row("s", k="3")
+    browser.edit("s", row, "name", "mine")
+    assert browser.view._pending._work is not None
+    browser.ask("rollback")
+    assert browser.view._pending._work is None
+    browser.edit("s", row, "name", "mine")
+    browser.ask("discard", change=changes(browser)[0]["id"])
+    browser.ask("page", query={"store": "s"}, start=0, size=1)
+    assert browser.view._pending._work is None
+    assert (mine.seq, engine.info()["readers"]) == (before, [])
+    assert browser.ask("commit", message="nothing") == {"seq": before, "counts": {"inserted": 0, "updated": 0, "deleted": 0}}
+
+
+def test_a_view_that_shows_only_changes_nothing(mine: Any, theirs: Any) -> None:
+    browser = Browser(mine, edit=False)
+    row = browser.row("s", k="3")
+    browser.refused("edit", "locked", store="s", key=row["key"], seq=row["seq"], column="name", value="x")
+    browser.refused("insert", "locked", store="s", record={"k": "50", "must": "m"})
+    browser.refused("delete", "locked", store="s", rows=[])
+    browser.refused("paste", "locked", store="s", columns=["k"], text="1", mode="insert")
+    browser.refused("commit", "locked", message="")
+    browser.refused("discard", "locked", change=1)
+    browser.refused("resolve", "locked", change=1, keep="mine")
