@@ -1,0 +1,184 @@
+/** The bar above the grid, with what can be done, and the one below it, with where one is and what is pending. */
+
+import { button, count, h, icon, plural } from "./dom";
+import type { Order } from "./wire";
+
+export interface Acts {
+  tree(): void;
+  order(name: string): void;
+  reverse(): void;
+  columns(): void;
+  copy(): void;
+  exports(): void;
+  add(): void;
+  remove(): void;
+  paste(): void;
+}
+
+/** What can be done with the store that is shown. */
+export class Toolbar {
+  readonly element: HTMLElement;
+  private readonly title = h("h1", { class: "title" });
+  private readonly order: HTMLSelectElement;
+  private readonly direction: HTMLButtonElement;
+  private readonly toColumns: HTMLButtonElement;
+  private readonly remove: HTMLButtonElement;
+  private readonly editing: HTMLElement;
+
+  constructor(acts: Acts) {
+    this.order = h("select", { "aria-label": "Order of the rows", on: { change: () => acts.order(this.order.value) } });
+    this.direction = button("Reverse", acts.reverse, { icon: "up", bare: true, class: "direction" });
+    this.toColumns = button("Columns", acts.columns, { icon: "columns" });
+    this.remove = button("Delete", acts.remove, { icon: "trash", title: "Delete the selected rows (Delete)" });
+    this.editing = h(
+      "div",
+      { class: "group editing", role: "group", "aria-label": "Editing" },
+      button("Add row", acts.add, { icon: "plus" }),
+      this.remove,
+      button("Paste", acts.paste, { icon: "paste", title: "Paste rows from a spreadsheet (Ctrl+V)" }),
+    );
+    this.element = h(
+      "div",
+      { class: "toolbar", role: "toolbar", "aria-label": "Store" },
+      button("Stores", acts.tree, { icon: "stores", bare: true, class: "quiet tree-toggle", title: "Show or hide the stores" }),
+      this.title,
+      h("div", { class: "group order" }, h("label", { class: "caption" }, "Order", this.order), this.direction),
+      h("div", { class: "spring" }),
+      this.editing,
+      h(
+        "div",
+        { class: "group", role: "group", "aria-label": "View" },
+        this.toColumns,
+        button("Copy", acts.copy, { icon: "copy", title: "Copy the selected rows as tab separated text (Ctrl+C)" }),
+        button("Export", acts.exports, { icon: "export", title: "To a DataFrame, CSV or Parquet" }),
+      ),
+    );
+  }
+
+  show(store: string, orders: Order[], order: string, reverse: boolean, editable: boolean): void {
+    this.title.textContent = store;
+    this.title.title = store;
+    this.editing.hidden = !editable;
+    this.order.replaceChildren(
+      ...orders.map(({ name, fields, unique }) =>
+        h("option", {
+          value: name,
+          text: `${name || "key"}: ${fields.map((field) => `${field.name} ${field.descending ? "↓" : "↑"}`).join(", ")}${name && unique ? " (unique)" : ""}`,
+        }),
+      ),
+    );
+    this.order.value = order;
+    this.direction.setAttribute("aria-pressed", String(reverse));
+    this.direction.title = reverse ? "The order is reversed; put it back" : "Reverse the order";
+    this.direction.setAttribute("aria-label", "Reverse the order");
+    this.direction.replaceChildren(icon(reverse ? "down" : "up"), icon(reverse ? "up" : "down"));
+  }
+
+  columns(shown: number, all: number): void {
+    (this.toColumns.lastChild as HTMLElement).textContent = shown === all ? "Columns" : `Columns ${shown} of ${all}`;
+  }
+
+  chosen(rows: number): void {
+    (this.remove.lastChild as HTMLElement).textContent = rows > 0 ? `Delete ${count(rows)}` : "Delete";
+  }
+}
+
+export interface Moves {
+  goto(position: number): void;
+  /** How far from where the focus is. */
+  step(by: number): void;
+  countAll(): void;
+  pending(): void;
+  commit(): void;
+  rollback(): void;
+}
+
+/** Where one is, what is going on, what is pending. */
+export class Statusbar {
+  readonly element: HTMLElement;
+  private readonly message = h("div", { class: "message", role: "status", "aria-live": "polite" });
+  private readonly position: HTMLInputElement;
+  private readonly of = h("span", { class: "of" });
+  private readonly countAll: HTMLButtonElement;
+  private readonly pending = h("div", { class: "group pending", role: "group", "aria-label": "Pending changes" });
+  private readonly list: HTMLButtonElement;
+  private total = 0;
+
+  constructor(private readonly moves: Moves) {
+    this.position = h("input", {
+      type: "text",
+      inputmode: "numeric",
+      class: "position",
+      "aria-label": "Go to row",
+      title: "Go to row (Ctrl+G)",
+      autocomplete: "off",
+      on: { keydown: (event: KeyboardEvent) => event.key === "Enter" && this.go() },
+    });
+    this.countAll = button("Count all", moves.countAll, { class: "quiet" });
+    this.list = button("Changes", moves.pending, { title: "See the pending changes" });
+    this.pending.append(
+      this.list,
+      button("Roll back", moves.rollback, { title: "Forget the pending changes" }),
+      button("Commit", moves.commit, { class: "primary" }),
+    );
+    this.pending.hidden = true;
+    this.countAll.hidden = true;
+    this.element = h(
+      "div",
+      { class: "statusbar" },
+      h(
+        "div",
+        { class: "group moves", role: "group", "aria-label": "Rows" },
+        button("First row", () => moves.goto(0), { icon: "first", bare: true, class: "quiet", title: "First row (Ctrl+Home)" }),
+        button("Previous row", () => moves.step(-1), { icon: "previous", bare: true, class: "quiet" }),
+        h("label", { class: "where" }, "Row ", this.position, this.of),
+        button("Next row", () => moves.step(1), { icon: "next", bare: true, class: "quiet" }),
+        button("Last row", () => moves.goto(this.total - 1), { icon: "last", bare: true, class: "quiet", title: "Last row (Ctrl+End)" }),
+        this.countAll,
+      ),
+      this.message,
+      this.pending,
+    );
+  }
+
+  /** The total under the search, and whether it is all. */
+  totals(total: number | null, exact: boolean): void {
+    this.total = total ?? 0;
+    this.of.textContent = total === null ? "" : ` of ${count(total)}${exact ? "" : "+"}`;
+    this.countAll.hidden = exact;
+    this.position.disabled = total === 0;
+  }
+
+  at(position: number): void {
+    if (!this.position.matches(":focus")) this.position.value = position < 0 ? "" : count(position + 1);
+  }
+
+  focusPosition(): void {
+    this.position.focus();
+    this.position.select();
+  }
+
+  say(message: string, kind: "" | "good" | "bad" | "busy" | "news" = ""): void {
+    this.message.className = `message ${kind}`;
+    this.message.textContent = message;
+    this.message.title = message;
+  }
+
+  changes(pending: number): void {
+    this.pending.hidden = pending === 0;
+    (this.list.lastChild as HTMLElement).textContent = plural(pending, "change");
+  }
+
+  private go(): void {
+    const given = this.position.value.replace(/[\s,_.']/g, "");
+    if (!/^\d+$/.test(given) || Number(given) < 1) {
+      this.position.setAttribute("aria-invalid", "true");
+      this.say(`Rows are numbered from 1${this.total ? ` to ${count(this.total)}` : ""}`, "bad");
+      return;
+    }
+    this.position.removeAttribute("aria-invalid");
+    this.position.blur();
+    if (Number(given) > this.total) this.say(`There are ${plural(this.total, "row")}; this is the last`);
+    this.moves.goto(Math.min(Number(given), this.total) - 1);
+  }
+}

@@ -1,0 +1,59 @@
+/** The chooser of columns. */
+
+import { button, h } from "./dom";
+import { typeMark } from "./headers";
+import { sheet } from "./sheet";
+import type { Column } from "./wire";
+
+/** Open the chooser; `choose` gets the names to show, null for all. */
+export function chooseColumns(host: HTMLElement, columns: Column[], shown: string[] | null, choose: (names: string[] | null) => Promise<void>): void {
+  const { body, foot, close } = sheet(host, "Columns");
+  const boxes = new Map<string, HTMLInputElement>();
+  const filter = h("input", { type: "text", "aria-label": "Find a column", placeholder: "Find a column", autocomplete: "off" });
+  const list = h("ul", { class: "chooser" });
+  for (const column of columns) {
+    const box = h("input", { type: "checkbox" });
+    box.checked = shown === null || shown.includes(column.name);
+    box.addEventListener("change", () => void apply());
+    boxes.set(column.name, box);
+    list.append(
+      h(
+        "li",
+        { "data-name": column.name },
+        h(
+          "label",
+          {},
+          box,
+          h("span", { class: "name", text: column.label }),
+          column.key > 0 && h("span", { class: "key", text: "key" }),
+          h("span", { class: "type", title: column.type, text: typeMark(column.type) }),
+        ),
+      ),
+    );
+  }
+  filter.addEventListener("input", () => {
+    for (const item of list.children)
+      (item as HTMLElement).hidden = !(item as HTMLElement).dataset.name?.toLowerCase().includes(filter.value.toLowerCase());
+  });
+
+  async function apply(): Promise<void> {
+    const names = [...boxes].filter(([, box]) => box.checked).map(([name]) => name);
+    none.hidden = names.length > 0;
+    if (names.length) await choose(names.length === boxes.size ? null : names);
+  }
+
+  const set = (checked: (column: Column) => boolean): void => {
+    for (const column of columns) (boxes.get(column.name) as HTMLInputElement).checked = checked(column);
+    void apply();
+  };
+  const none = h("p", { class: "refusal", role: "alert", text: "At least one column stays" });
+  none.hidden = true;
+  body.append(
+    filter,
+    h("div", { class: "foot-line" }, button("All", () => set(() => true)), button("Key only", () => set(({ key }) => key > 0))),
+    none,
+    list,
+  );
+  foot.append(h("div", { class: "foot-line end" }, button("Done", close, { class: "primary" })));
+  filter.focus();
+}

@@ -1,0 +1,55 @@
+/** Taking what is shown out of the grid: into a variable of the notebook, or a file beside it. */
+
+import { button, h, plural } from "./dom";
+import type { Rpc } from "./rpc";
+import { sheet } from "./sheet";
+import type { Query } from "./wire";
+
+const TARGETS = {
+  variable: { label: "A DataFrame in the notebook", name: "Name of the variable", ending: "" },
+  csv: { label: "A CSV file", name: "File name, beside the notebook", ending: ".csv" },
+  parquet: { label: "A Parquet file", name: "File name, beside the notebook", ending: ".parquet" },
+} as const;
+
+export function exportSheet(host: HTMLElement, rpc: Rpc, query: Query, total: string): void {
+  const { body, foot, close } = sheet(host, "Export what is shown");
+  const to = h("select", { "aria-label": "Export to" }, ...Object.entries(TARGETS).map(([value, { label }]) => h("option", { value, text: label })));
+  const name = h("input", { type: "text", class: "exact", autocomplete: "off", spellcheck: "false" });
+  const result = h("p", { role: "status" });
+  const suggested = query.store.replace(/\W+/g, "_").replace(/^(?=\d)/, "_");
+  const chosen = (): (typeof TARGETS)[keyof typeof TARGETS] => TARGETS[to.value as keyof typeof TARGETS];
+  const suggest = (): void => {
+    name.value = suggested + chosen().ending;
+    name.setAttribute("aria-label", chosen().name);
+    caption.textContent = chosen().name;
+  };
+  const caption = h("span");
+  const go = button("Export", () => void run(), { class: "primary" });
+
+  async function run(): Promise<void> {
+    go.disabled = true;
+    result.className = "muted";
+    result.textContent = "Exporting…";
+    try {
+      const done = await rpc.ask<{ rows: number; name: string }>("export", { query, to: to.value, name: name.value.trim() });
+      result.className = "good";
+      result.textContent = `${plural(done.rows, "row")} in ${done.name}`;
+    } catch (error) {
+      result.className = "bad";
+      result.textContent = error instanceof Error ? error.message : String(error);
+    }
+    go.disabled = false;
+  }
+
+  to.addEventListener("change", suggest);
+  name.addEventListener("keydown", (event) => event.key === "Enter" && void run());
+  body.append(
+    h("p", { class: "lead", text: `${total}: in this order, with this search and these columns.` }),
+    h("label", { class: "line-label" }, h("span", { text: "To" }), to),
+    h("label", { class: "line-label" }, caption, name),
+    result,
+  );
+  foot.append(h("div", { class: "foot-line end" }, button("Close", close), go));
+  suggest();
+  to.focus();
+}

@@ -1,0 +1,225 @@
+/** Rows as a whole: adding one by a form, deleting, pasting from a spreadsheet, copying to one. */
+
+import { button, h, plural } from "./dom";
+import { Field } from "./editors";
+import { typeMark } from "./headers";
+import { Refused, type Rpc } from "./rpc";
+import { ask, sheet } from "./sheet";
+import { type Column, isCut, type Reported, type Row, type Wire } from "./wire";
+
+/** Open the form of a new row; `done` gets where it stands now. */
+export function addRow(host: HTMLElement, rpc: Rpc, store: string, columns: Column[], done: (position: number | null) => Promise<void>): void {
+  const { body, foot, close } = sheet(host, `New row of ${store}`);
+  const problem = h("p", { class: "refusal", role: "alert" });
+  const fields = new Map<string, { field: Field; message: HTMLElement }>();
+  const form = h("form", { class: "form" });
+  for (const column of columns.filter(({ computed, name }) => !computed && name !== "_id")) {
+    const field = new Field(column, column.nullable ? null : column.kind === "bool" ? false : "", column.label);
+    const message = h("div", { class: "refusal", role: "alert" });
+    fields.set(column.name, { field, message });
+    form.append(
+      h(
+        "div",
+        { class: "form-row" },
+        h(
+          "div",
+          { class: "form-label" },
+          h("span", { class: "name", text: column.label }),
+          column.key > 0 && h("span", { class: "key", text: "key" }),
+          h("span", { class: "type", title: column.type, text: typeMark(column.type) }),
+        ),
+        field.element,
+        message,
+      ),
+    );
+  }
+  const add = async (again: boolean): Promise<void> => {
+    problem.textContent = "";
+    for (const { field, message } of fields.values()) {
+      message.textContent = "";
+      field.input.removeAttribute("aria-invalid");
+    }
+    const record: Record<string, Wire> = {};
+    for (const [name, { field }] of fields) record[name] = field.value;
+    try {
+      const { position } = await rpc.ask<{ position?: number | null }>("insert", { store, record });
+      if (!again) close();
+      await done(position ?? null);
+    } catch (error) {
+      const about = error instanceof Refused && error.column !== null ? fields.get(error.column) : undefined;
+      const said = error instanceof Error ? error.message : String(error);
+      if (about) {
+        about.message.textContent = said;
+        about.field.input.setAttribute("aria-invalid", "true");
+        about.field.input.focus();
+      } else problem.textContent = said;
+    }
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void add(false);
+  });
+  form.append(h("button", { type: "submit", class: "hidden", tabindex: "-1", "aria-hidden": "true" }));
+  body.append(form, problem);
+  foot.append(
+    h(
+      "div",
+      { class: "foot-line end" },
+      button("Cancel", close),
+      button("Add another", () => void add(true)),
+      button("Add row", () => void add(false), { class: "primary" }),
+    ),
+  );
+  [...fields.values()][0]?.field.input.focus();
+}
+
+/** Ask whether rows are to be deleted, and delete them; returns whether they were. */
+export async function deleteRows(host: HTMLElement, rpc: Rpc, store: string, rows: Row[]): Promise<boolean> {
+  const what = plural(rows.length, "row");
+  const answer = await ask(
+    host,
+    `Delete ${what} of ${store}?`,
+    [h("p", { text: `${rows.length === 1 ? "It stays" : "They stay"} pending, and can be undone, until you commit.` })],
+    [
+      { label: "Cancel", value: "" },
+      { label: `Delete ${what}`, value: "delete", class: "danger" },
+    ],
+  );
+  if (answer !== "delete") return false;
+  await rpc.ask("delete", { store, rows: rows.map(({ key, seq }) => ({ key, seq })) });
+  return true;
+}
+
+/** Cells of tab separated text, as spreadsheets write it: quotes where a cell holds tabs, quotes or line ends. */
+export function cellsOf(tsv: string): string[][] {
+  const rows: string[][] = [];
+  let row: string[] = [];
+  let at = 0;
+  while (at < tsv.length) {
+    const quoted = tsv[at] === '"' ? /"((?:[^"]|"")*)"(?=\t|\r?\n|$)/y : null;
+    if (quoted) quoted.lastIndex = at;
+    const inQuotes = quoted?.exec(tsv);
+    const plain = /[^\t\r\n]*/y;
+    plain.lastIndex = at;
+    const found = inQuotes ?? (plain.exec(tsv) as RegExpExecArray);
+    row.push(inQuotes ? (inQuotes[1] ?? "").replaceAll('""', '"') : found[0]);
+    at += found[0].length;
+    if (tsv[at] === "\t") {
+      at++;
+      if (at < tsv.length) continue;
+      row.push("");
+    }
+    if (tsv[at] === "\r") at++;
+    if (tsv[at] === "\n") at++;
+    rows.push(row);
+    row = [];
+  }
+  return rows;
+}
+
+/** Open the sheet that takes rows from a spreadsheet. */
+export function pasteRows(host: HTMLElement, rpc: Rpc, store: string, columns: Column[], unique: boolean, given: string, done: () => Promise<void>): void {
+  const { body, foot, close } = sheet(host, `Paste rows into ${store}`);
+  const area = h("textarea", {
+    class: "paste exact",
+    rows: "7",
+    spellcheck: "false",
+    "aria-label": "Rows, tab separated",
+    placeholder: "Copy cells in a spreadsheet and paste them here (Ctrl+V). A first line with column names is understood.",
+  });
+  area.value = given;
+  const mode = h(
+    "select",
+    { "aria-label": "What to do with keys that are there" },
+    h("option", { value: "insert", text: "Insert: keys that are there are refused" }),
+    unique && h("option", { value: "upsert", text: "Upsert: keys that are there are updated" }),
+  );
+  const preview = h("div", { class: "preview" });
+  const result = h("div", { class: "report", role: "status" });
+  const go = button("Paste", () => void paste(), { class: "primary" });
+  const into = columns.filter(({ computed, name }) => !computed && name !== "_id");
+  const by = new Map(into.flatMap((column) => [[column.name, column] as const, [column.label, column] as const]));
+
+  /** The columns of the cells, and the rows without a line of names. */
+  function read(): { names: string[]; rows: string[][]; text: string } {
+    const rows = cellsOf(area.value);
+    const first = rows[0] ?? [];
+    const named = first.length > 0 && first.every((name) => by.has(name.trim()));
+    if (!named) return { names: into.slice(0, first.length).map(({ name }) => name), rows, text: area.value };
+    const rest = rows.slice(1);
+    return { names: first.map((name) => by.get(name.trim())?.name ?? name), rows: rest, text: tsv(rest) };
+  }
+
+  function look(): void {
+    const { names, rows } = read();
+    go.disabled = rows.length === 0;
+    (go.lastChild as HTMLElement).textContent = rows.length ? `Paste ${plural(rows.length, "row")}` : "Paste";
+    result.replaceChildren();
+    preview.replaceChildren();
+    if (!rows.length) return;
+    preview.append(
+      h(
+        "table",
+        {},
+        h("thead", {}, h("tr", {}, ...names.map((name) => h("th", { text: name, scope: "col" })))),
+        h("tbody", {}, ...rows.slice(0, 5).map((row) => h("tr", {}, ...row.map((value) => h("td", { text: value }))))),
+      ),
+    );
+    if (rows.length > 5) preview.append(h("p", { class: "muted", text: `and ${plural(rows.length - 5, "more row", "more rows")}` }));
+  }
+
+  async function paste(): Promise<void> {
+    const { names, text } = read();
+    go.disabled = true;
+    try {
+      const { report } = await rpc.ask<{ report: Reported[] }>("paste", { store, columns: names, text, mode: mode.value });
+      const bad = report.filter(({ ok }) => !ok);
+      result.replaceChildren(
+        h("p", { class: bad.length ? "bad" : "good", text: `${plural(report.length - bad.length, "row")} taken${bad.length ? `, ${bad.length} refused` : ""}` }),
+        h("ul", {}, ...bad.slice(0, 200).map(({ row, message }) => h("li", {}, h("b", { text: `Row ${row + 1}: ` }), message))),
+      );
+      await done();
+      if (!bad.length) {
+        area.value = "";
+        preview.replaceChildren();
+      } else go.disabled = false;
+    } catch (error) {
+      result.replaceChildren(h("p", { class: "bad", text: error instanceof Error ? error.message : String(error) }));
+      go.disabled = false;
+    }
+  }
+
+  area.addEventListener("input", look);
+  body.append(area, h("label", { class: "line-label" }, h("span", { text: "Keys" }), mode), preview, result);
+  foot.append(h("div", { class: "foot-line end" }, button("Close", close), go));
+  look();
+  area.focus();
+}
+
+/** A value as a cell of tab separated text; null is the empty cell. */
+export function tsvCell(value: Wire | undefined): string {
+  if (value === null || value === undefined) return "";
+  const plain = isCut(value) ? value.cut : String(value);
+  return /[\t\r\n"]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+}
+
+export function tsv(rows: (Wire | undefined)[][]): string {
+  return rows.map((row) => row.map(tsvCell).join("\t")).join("\n");
+}
+
+/** Put a text on the clipboard, by whichever way the page allows. */
+export async function toClipboard(host: HTMLElement, text: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = h("textarea", { class: "hidden", "aria-hidden": "true", tabindex: "-1" });
+    const before = (host.getRootNode() as ShadowRoot).activeElement as HTMLElement | null;
+    area.value = text;
+    host.append(area);
+    area.select();
+    const copied = document.execCommand("copy");
+    area.remove();
+    before?.focus();
+    if (!copied) throw new Error("the browser does not let this page copy; press Ctrl+C on the grid instead");
+  }
+}

@@ -1,0 +1,101 @@
+/** Questions to the kernel and their answers: one request, one answer, by id. */
+
+/** The part of an anywidget model that is used; a web page brings its own. */
+export interface Model {
+  send(message: unknown): void;
+  on(event: string, callback: (...given: never[]) => void): void;
+  off(event: string, callback: (...given: never[]) => void): void;
+  get(name: string): unknown;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+}
+
+export class Refused extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    /** What else the answer says: column, row, mine, theirs, seq. */
+    readonly details: Record<string, unknown>,
+  ) {
+    super(message);
+  }
+
+  get column(): string | null {
+    return typeof this.details.column === "string" ? this.details.column : null;
+  }
+}
+
+export interface Changed {
+  event: "changed";
+  seq: number;
+  stores: string[];
+}
+
+interface Asked {
+  settle: (answer: { ok?: unknown; error?: Record<string, unknown> }) => void;
+}
+
+const TIMEOUT = 60_000;
+const BUSY = 1_000;
+/** These may be asked twice. */
+const READS = new Set(["open", "tree", "schema", "page", "seek", "count", "value", "pending", "poll", "watch", "log", "diff"]);
+
+export class Rpc {
+  private readonly asked = new Map<number, Asked>();
+  // the answers of a kernel reach every page that shows the widget: ids of two pages must not meet
+  private next = Math.floor(Math.random() * 2 ** 40) * 2 ** 10;
+  private late = 0;
+
+  constructor(
+    private readonly model: Model,
+    private readonly onBusy: (busy: boolean) => void,
+    private readonly onChanged: (changed: Changed) => void,
+  ) {
+    model.on("msg:custom", this.receive);
+  }
+
+  /** Ask, and return the answer; throws Refused. */
+  async ask<T>(op: string, args: object = {}): Promise<T> {
+    try {
+      return await this.once<T>(op, args);
+    } catch (error) {
+      if (error instanceof Refused && error.code === "timeout" && READS.has(op)) return this.once<T>(op, args);
+      throw error;
+    }
+  }
+
+  destroy(): void {
+    this.model.off("msg:custom", this.receive);
+    for (const one of [...this.asked.values()]) one.settle({ error: { code: "closed", message: "the view was closed" } });
+  }
+
+  private once<T>(op: string, args: object): Promise<T> {
+    const id = this.next++;
+    return new Promise<T>((resolve, reject) => {
+      let late = false;
+      const busy = setTimeout(() => {
+        late = true;
+        if (++this.late === 1) this.onBusy(true);
+      }, BUSY);
+      const lost = setTimeout(
+        () => settle({ error: { code: "timeout", message: "the kernel did not answer within a minute" } }),
+        TIMEOUT,
+      );
+      const settle: Asked["settle"] = ({ ok, error }) => {
+        clearTimeout(busy);
+        clearTimeout(lost);
+        this.asked.delete(id);
+        if (late && --this.late === 0) this.onBusy(false);
+        if (error) reject(new Refused(String(error.code), String(error.message), error));
+        else resolve(ok as T);
+      };
+      this.asked.set(id, { settle });
+      this.model.send({ id, op, args });
+    });
+  }
+
+  private readonly receive = (message: { id?: number; ok?: unknown; error?: Record<string, unknown>; event?: string }): void => {
+    if (message.event === "changed") this.onChanged(message as unknown as Changed);
+    else if (message.id !== undefined) this.asked.get(message.id)?.settle(message);
+  };
+}
