@@ -101,8 +101,7 @@ class Projection:
                 continue
             if column.needs:
                 seen = pa.table({name: batch.column(batch.schema.get_field_index(name)) for name in column.needs})
-                expression = Computed(column.name, field.type, self._types(source), source.documents)
-                arrays.append(one_array(expression.column(seen, store=self.name)))
+                arrays.append(one_array(self._expression(column.name, field.type, source).column(seen, store=self.name)))
                 continue
             if column.source is None:
                 value = pa.scalar(None, field.type) if column.value is None else column.value
@@ -114,8 +113,12 @@ class Projection:
             arrays.append(array)
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema.physical)
 
-    def _types(self, source: Schema) -> dict[str, Any]:
-        return {name: source.physical.field(name).type for name in source.names}
+    def _expression(self, name: str, kind: Any, source: Schema) -> Computed:
+        found = source.memo.get((name, kind))
+        if found is None:
+            types = {name: source.physical.field(name).type for name in source.names}
+            found = source.memo[name, kind] = Computed(name, kind, types, source.documents)
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Return a description of plain values and bytes; how far it is is not part of it."""
