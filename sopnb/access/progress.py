@@ -6,6 +6,7 @@ import importlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from sopnb.protocols import Clock
@@ -19,6 +20,21 @@ Total = int | None | Callable[[], int | None]
 """How much there is to do, or what says it as soon as it is known."""
 
 
+Hear = Callable[[str, int, int | None], object]
+"""Is told what is done, how much of it is, and how much there is, None if that is not known."""
+_hears: ContextVar[Hear | None] = ContextVar("hears", default=None)
+
+
+@contextmanager
+def heard(hear: Hear) -> Iterator[None]:
+    """Tell ``hear`` how far the work of this thread is, instead of showing bars."""
+    before = _hears.set(hear)
+    try:
+        yield
+    finally:
+        _hears.reset(before)
+
+
 class Progress:
     """Makes bars as the settings of a handle say; ``bar`` may be called from any thread, but only a person's own thread shows one."""
 
@@ -28,6 +44,10 @@ class Progress:
     @contextmanager
     def bar(self, what: str, total: Total, *, unit: str = " rows") -> Iterator[Done]:
         """Show how far some work is: gives what is called with the number of rows (or of another unit) done since the last call."""
+        hear = _hears.get()
+        if hear is not None:
+            yield _Told(hear, what, total).add
+            return
         if self._wanted is False or threading.current_thread() is not threading.main_thread():
             yield lambda done: None
             return
@@ -36,6 +56,16 @@ class Progress:
             yield shown.add
         finally:
             shown.close()
+
+
+class _Told:
+    def __init__(self, hear: Hear, what: str, total: Total) -> None:
+        self._hear, self._what, self._total, self._done = hear, what, total, 0
+        self.add(0)
+
+    def add(self, done: int) -> None:
+        self._done += done
+        self._hear(self._what, self._done, self._total() if callable(self._total) else self._total)
 
 
 class _Bar:

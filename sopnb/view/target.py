@@ -37,7 +37,12 @@ class Target:
 
     @classmethod
     def of(cls, target: Any) -> Target:
-        """Return what to look at. Raises ``InvalidInput`` for anything else, ``InvalidState`` for a part of a transaction."""
+        """Return what to look at, for None an empty database of its own.
+
+        Raises ``InvalidInput`` for anything else, ``InvalidState`` for a part of a transaction.
+        """
+        if target is None:
+            return cls(Lease.of(":memory:"), "")
         if isinstance(target, Database):
             return cls(target._lease, target.name)
         if isinstance(target, Snapshot):
@@ -54,6 +59,11 @@ class Target:
         if not isinstance(access, Live | Past):
             raise InvalidInput(f"store {access.name!r} cannot be looked at this way")
         return cls(access._lease, access.name, access.name, fixed, access if isinstance(access, Past) else None)
+
+    @property
+    def database(self) -> Database:
+        """The database that it is of."""
+        return Database(self.lease)
 
     def state(self) -> State:
         """Return what there is to see now. Raises ``Closed``."""

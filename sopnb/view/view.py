@@ -8,9 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from sopnb.access.keyrange import KeyRange
+from sopnb.access.progress import heard
+from sopnb.index import IndexSpecification
+from sopnb.view import exporting, importing, past, specifications
 from sopnb.view import page as pages
 from sopnb.view import tree as trees
 from sopnb.view.arguments import Arguments
+from sopnb.view.data import Data, needed, of_frame, of_store
 from sopnb.view.editing import Editing
 from sopnb.view.pending import Pending
 from sopnb.view.query import Query, leading, query
@@ -55,6 +59,11 @@ class View:
         self.watching = False
         """Whether the browser asked to be told of commits; ``changed_since`` says of which."""
         self._pending = Pending(self._target.lease)
+        self.frames: dict[str, Any] = {}
+        """Frames that the transport offers, by the names under which messages ask for them."""
+        self.bind: exporting.Bind | None = None
+        """What the transport gives to take exported variables; None if there are none."""
+        self._progress: dict[str, Any] = {}
         self._editing = Editing(self._target.lease, self._pending)
         self._known: set[str] = set()
         self._ops: dict[str, Op] = {
@@ -76,6 +85,18 @@ class View:
             "rollback": self._rollback,
             "poll": self._poll,
             "watch": self._watch,
+            "export": self._export,
+            "suggest": self._suggest,
+            "index.fields": self._index_fields,
+            "index.expression": self._index_expression,
+            "index.sample": self._index_sample,
+            "index.check": self._index_check,
+            "index.create": self._index_create,
+            "log": self._log,
+            "diff": self._diff,
+            "revert": self._revert,
+            "import.preview": self._import_preview,
+            "import.run": self._import_run,
         }
 
     @property
@@ -88,6 +109,8 @@ class View:
         id = message.get("id") if isinstance(message, Mapping) else None
         answer: dict[str, Any] = {"id": id if isinstance(id, int | str) else None}
         try:
+            if isinstance(message, Mapping) and message.get("op") == "progress":  # asked for while another message is being answered
+                return {**answer, "ok": self._progress}
             with self._alone():
                 return {**answer, "ok": self._answer(message)}
         except Exception as error:  # whatever it is, the browser is told
@@ -129,6 +152,19 @@ class View:
             return None
         with self._alone():
             return {"event": "changed", **trees.changed(self._sight(), seq, self._known)}
+
+    @contextmanager
+    def _heard(self) -> Iterator[None]:
+        """Let op ``progress`` tell how far the work is."""
+
+        def hear(what: str, done: int, total: int | None) -> None:
+            self._progress = {"what": what, "done": done, "total": total}
+
+        try:
+            with heard(hear):
+                yield
+        finally:
+            self._progress = {}
 
     # -- what is seen ---------------------------------------------------------------------------------------------------------
 
@@ -258,3 +294,70 @@ class View:
     def _watch(self, args: Arguments) -> dict[str, Any]:
         self.watching = args.flag("on")
         return {"watching": self.watching}
+
+    # -- taken along, and brought in ------------------------------------------------------------------------------------------
+
+    def _export(self, args: Arguments) -> dict[str, Any]:
+        sight = self._sight()
+        asked = self._query(args, sight)
+        with self._heard():
+            return exporting.export(asked, sight, args.text("to"), args.text("name"), self.bind)
+
+    def _import_preview(self, args: Arguments) -> dict[str, Any]:
+        with self._heard():
+            return importing.preview(importing.Source.of(args, self.frames), self._target.database, args.text("store", None))
+
+    def _import_run(self, args: Arguments) -> dict[str, Any]:
+        self._editable()
+        self._allowed(args.text("store"))
+        with self._heard():
+            return importing.run(importing.Source.of(args, self.frames), self._target.database, args)
+
+    # -- indexes --------------------------------------------------------------------------------------------------------------
+
+    def _data(self, args: Arguments, keys: IndexSpecification | None = None) -> Data:
+        """Return the rows of the store or the frame that a message names; of a store, if ``keys`` are given, what these need."""
+        if args.has("frame"):
+            return of_frame(self.frames, args.text("frame"))
+        sight, store = self._sight(), self._store(args)
+        return of_store(sight, store, None if keys is None else needed(sight, store, keys))
+
+    def _suggest(self, args: Arguments) -> dict[str, Any]:
+        return specifications.suggest(self._data(args), args.items("queries", []))
+
+    def _index_fields(self, args: Arguments) -> dict[str, Any]:
+        return {"columns": specifications.fields(self._data(args))}
+
+    def _index_expression(self, args: Arguments) -> dict[str, Any]:
+        return specifications.expression(self._data(args), f"cel: {args.text('expression')}")
+
+    def _index_sample(self, args: Arguments) -> dict[str, Any]:
+        wanted = specifications.specification(args.any("specification"))
+        return specifications.sample(self._data(args), wanted)
+
+    def _index_check(self, args: Arguments) -> dict[str, Any]:
+        wanted = specifications.specification(args.any("specification"))
+        return specifications.check(self._data(args, wanted), wanted)
+
+    def _index_create(self, args: Arguments) -> dict[str, Any]:
+        self._editable()
+        store, name = self._store(args), args.text("name")
+        wanted = specifications.specification(args.any("specification"))
+        with self._heard():
+            self._target.database[store].create_index(name, wanted, message=args.text("message", ""))
+        return {"name": name, "index": str(wanted), "seq": self._sight().seq}
+
+    # -- the past -------------------------------------------------------------------------------------------------------------
+
+    def _log(self, args: Arguments) -> dict[str, Any]:
+        return past.log(self._target.database, self._target.store or args.text("store", None), args.number("limit", 100, most=10_000))
+
+    def _diff(self, args: Arguments) -> dict[str, Any]:
+        a, b, store = past.moment(args, "a"), past.moment(args, "b"), self._store(args)
+        start, size = args.number("start", 0), args.number("size", 100, least=1, most=pages.MOST)
+        return past.diff(self._target.database, a, b, store, start, size)
+
+    def _revert(self, args: Arguments) -> dict[str, Any]:
+        self._editable()
+        with self._heard():
+            return past.revert(self._target.database, args.number("seq"), args.text("message", None))

@@ -16,10 +16,10 @@ class Browser:
         self._id = 0
 
     def answer(self, op: str, **args: Any) -> dict[str, Any]:
-        self._id += 1
-        message = json.loads(json.dumps({"id": self._id, "op": op, "args": args}))
+        self._id = id = self._id + 1
+        message = json.loads(json.dumps({"id": id, "op": op, "args": args}))
         answer = json.loads(json.dumps(self.view.handle(message), allow_nan=False))
-        assert answer["id"] == self._id
+        assert answer["id"] == id
         assert set(answer) in ({"id", "ok"}, {"id", "error"})
         found: dict[str, Any] = answer
         return found
