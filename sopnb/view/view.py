@@ -104,6 +104,11 @@ class View:
         """What is looked at, in a word."""
         return self._target.title
 
+    @property
+    def pending(self) -> int:
+        """How many changes wait to be committed."""
+        return len(self._pending)
+
     def handle(self, message: Any) -> dict[str, Any]:
         """Return the answer to a message: ``{"id": ..., "ok": {...}}``, or ``{"id": ..., "error": {"code": ..., "message": ...}}``."""
         id = message.get("id") if isinstance(message, Mapping) else None

@@ -9,13 +9,15 @@ import traitlets
 
 from sopnb import display
 from sopnb.database import Database
+from sopnb.errors import ReadOnly, StoreNotFound
 from sopnb.selection import Selection
+from sopnb.snapshot import Snapshot
 from sopnb.store import Store
 from sopnb.view import View
 from sopnb.widgets.bundle import content, stub
 from sopnb.widgets.watching import Watching
 
-Target = Database | Store | Selection
+Target = Database | Store | Selection | Snapshot
 
 
 class Shell(anywidget.AnyWidget):
@@ -60,28 +62,49 @@ class Shell(anywidget.AnyWidget):
         self._view.close()
         super().close()
 
+    def __del__(self) -> None:
+        """Do nothing: a widget lives until it is closed, and what could not be made has nothing to close."""
+
 
 class Browser(Shell):
     """A tree of stores and a grid over millions of records, in a notebook. Made by ``sopnb.browse``.
 
-    The grid reads what it shows, and nothing more; its scroll bar is true to positions. With ``edit=True`` cells are edited, rows added,
-    deleted and pasted; nothing is written before Commit, which is one commit of all pending changes, and refuses what others changed
-    meanwhile, with both values.
+    The grid reads what it shows, and nothing more; its scroll bar is true to positions. Commits of others are shown as they come. With
+    ``edit=True`` cells are edited, rows added, deleted and pasted; nothing is written before Commit, which is one commit of all pending
+    changes, durable when it is told, and refuses what others changed meanwhile, with both values.
 
-    Traits, which may be observed and linked: ``store`` (the name of the one shown; set it to show another), ``selected`` (keys of the
-    selected records, as ``store[key]`` takes them), ``pending`` (how many changes wait), ``seq`` (the commit that is shown).
+    Traits, which may be observed and linked as those of any widget:
+
+    - ``store``: the name of the store that is shown; set it to show another. Raises ``StoreNotFound``.
+    - ``selected``: the keys of the selected records, as ``store[key]`` takes them.
+    - ``pending``: how many changes wait. ``seq``: the commit that is shown. ``edit``: whether records may be changed.
+    - ``height``: in pixels; it may be set.
+
+    The kernel keeps the pending changes, so a page that is loaded again shows them; ``close`` and the end of the kernel forget them.
+
+    >>> import pandas as pd, sopnb
+    >>> db = sopnb.open(":memory:")
+    >>> planes = db.load("planes", pd.DataFrame({"tailnum": ["N1", "N3"], "seats": [55, 182]}), index="tailnum")
+    >>> browser = sopnb.browse(db, edit=True)
+    >>> browser
+    Browser of database ':memory:', editing
+    >>> browser.store, browser.pending, browser.selected
+    ('planes', 0, [])
+    >>> browser.close()
     """
 
     store = traitlets.Unicode("").tag(sync=True)
     pending = traitlets.Int(0, read_only=True).tag(sync=True)
     seq = traitlets.Int(0, read_only=True).tag(sync=True)
     edit = traitlets.Bool(False, read_only=True).tag(sync=True)
-    tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    selected: Any = traitlets.List(help="keys")
+    tokens = traitlets.List(traitlets.Unicode(), help="what the page calls the selected records").tag(sync=True)
+    selected: Any = traitlets.List(read_only=True, help="keys")
 
     def __init__(self, target: Target, *, edit: bool = False, height: int = 480) -> None:
         self._target = target
         view = View(target, edit=edit)
+        if edit and not view.edit:
+            raise ReadOnly(f"{view.title!r} is open for reading only; browse it without edit=True")
         opened = view.handle({"id": 0, "op": "open", "args": {}})["ok"]
         super().__init__(view, height=height, store=opened["store"] or "")
         self.set_trait("edit", edit)
@@ -89,35 +112,56 @@ class Browser(Shell):
         self._watching = Watching(view, self.send)
 
     def _answer(self, message: Any) -> dict[str, Any]:
-        if isinstance(message, dict) and message.get("op") == "watch":
-            answer = self._view.handle(message)
-            self._watching.switch(on=self._view.watching, seq=self.seq)
-            return answer
-        answer = self._view.handle(message)
-        said = answer.get("ok", {})
-        for trait in ("pending", "seq"):
-            if isinstance(said.get(trait), int):
-                self.set_trait(trait, said[trait])
+        answer = super()._answer(message)
+        self.set_trait("pending", self._view.pending)
+        self.set_trait("seq", max(self.seq, answer.get("ok", {}).get("seq", 0)))
+        if self._view.watching:  # for good: another page may still show it when one says that it does not
+            self._watching.begin(self.seq)
         return answer
+
+    @traitlets.validate("store")
+    def _known(self, proposal: Any) -> str:
+        name: str = proposal["value"]
+        if name and "error" in self._view.handle({"id": 0, "op": "schema", "args": {"store": name}}):
+            tree = self._view.handle({"id": 0, "op": "tree", "args": {}})
+            raise StoreNotFound(name, tuple(store["name"] for store in tree.get("ok", {}).get("stores", ())))
+        return name
+
+    @traitlets.observe("store")
+    def _left(self, change: Any) -> None:
+        self.tokens = []
 
     @traitlets.observe("tokens")
     def _chosen(self, change: Any) -> None:
-        self.selected = self._view.keys(self.store, change["new"])
+        self.set_trait("selected", self._view.keys(self.store, change["new"]))
 
     def _static(self) -> str:
         return display.html(self._target)
 
     def __repr__(self) -> str:
-        what = type(self._target).__name__.lower()
-        name = self._target.name if isinstance(self._target, Store | Database) else self.store
-        return f"Browser of {what} {name!r}{', editing' if self.edit else ''}"
+        return f"Browser of {type(self._target).__name__.lower()} {self._view.title!r}{', editing' if self.edit else ''}"
 
     def close(self) -> None:
         """End the widget; pending changes are forgotten."""
-        self._watching.switch(on=False)
+        self._watching.end()
         super().close()
 
 
 def browse(target: Target, *, edit: bool = False, height: int = 480) -> Browser:
-    """Show a database, a store or a selection in a grid; see ``Browser``. With ``edit=True`` it is edited there too."""
+    """Show a database, a store, a selection or a snapshot in a grid, ``height`` pixels high; the last line of a cell shows it.
+
+    With ``edit=True`` records are changed there, and committed by its button; see ``Browser``, which also has its traits. Raises
+    ``ReadOnly`` where the target can only be read, such as the past, ``InvalidState`` for a part of an open transaction, and
+    ``MissingPackage`` without the package anywidget (``pip install 'sopnb[widgets]'``).
+
+    >>> import pandas as pd, sopnb
+    >>> db = sopnb.open(":memory:")
+    >>> planes = db.load("planes", pd.DataFrame({"tailnum": ["N1", "N3"], "seats": [55, 182]}), index="tailnum")
+    >>> sopnb.browse(planes.where("seats > 100"))
+    Browser of selection 'planes'
+    >>> sopnb.browse(db.at(db.seq), edit=True)
+    Traceback (most recent call last):
+    ...
+    sopnb.errors.ReadOnly: 'commit 1' is open for reading only; browse it without edit=True
+    """
     return Browser(target, edit=edit, height=height)
