@@ -201,6 +201,35 @@ def test_a_frame_with_its_own_index_and_kinds_comes_back_with_them(db: sopnb.Dat
     assert sorted(store[:].to_pandas()["n"].tolist()) == sorted(frame["n"].tolist())
 
 
+@pytest.mark.parametrize("rows", [6, 2000])
+def test_records_may_exchange_their_new_keys_while_the_store_gets_them(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Of one transaction the deletions come first, else the second record would take away what the first has just been given."""
+    from sopnb.engine.building import Builder
+
+    small = sopnb.DatabaseSettings(leaf_rows=64, leaf_bytes=1024, inline_rows=10)
+    handle = sopnb.HandleSettings(progress=False, maintenance="off", load_bytes=20_000)
+    half = rows // 2
+    exchanges = 0
+    with sopnb.open(":memory:", settings=small, handle=handle) as db:
+        store = db.create("pairs", schema={"k": "int64", "u": "int64"}, index="k")
+        store.insert(pd.DataFrame({"k": range(rows), "u": range(rows)}))
+
+        def exchange() -> None:
+            nonlocal exchanges
+            exchanges += 1
+            order = [(k + half * (exchanges % 2)) % rows for k in range(rows)]
+            store.upsert(pd.DataFrame({"k": range(rows), "u": order}))
+
+        for name in ("fill", "verify", "step"):
+            monkeypatch.setattr(Builder, name, _first(exchange, getattr(Builder, name)))
+        with db.unlock("the other number") as admin:
+            admin.alter("pairs", index="u")
+        expected = [(k + half * (exchanges % 2)) % rows for k in range(rows)]
+        assert exchanges >= 3
+        assert store[:].to_arrow().to_pydict() == {"k": [expected.index(u) for u in range(rows)], "u": list(range(rows))}
+        assert db.check().ok
+
+
 values = st.dictionaries(st.integers(0, 40), st.tuples(st.one_of(st.none(), st.text("ab", max_size=2)), st.integers(-2, 2)), max_size=25)
 changes = st.dictionaries(st.integers(0, 40), st.none() | st.tuples(st.just("c"), st.integers(-2, 2)), max_size=4)
 keys = st.sampled_from([["-k"], ["n", "k"], ["-s", "k"], None])
