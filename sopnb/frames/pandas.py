@@ -394,6 +394,12 @@ def has_label(said: dict[str, Any], label: tuple[Any, ...]) -> bool:
     return odd is not None and odd.has(label)
 
 
+def labels(schema: Schema) -> list[Any]:
+    """Return the labels that the columns of a store have in its frames, in the order of the columns."""
+    description = _description(schema)
+    return list(schema.names) if description is None else list(_labels(list(schema.names), description))
+
+
 def index_columns(schema: Schema) -> tuple[str, ...]:
     """Return the columns that come back as the index of a frame."""
     return () if schema.frame is None else tuple(schema.frame["index"] or ())

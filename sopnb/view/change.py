@@ -57,7 +57,17 @@ class Change:
     @property
     def columns(self) -> list[str]:
         """The columns that it changes, of those that people see."""
-        old, new = self.old, self.new
+        return self._differing(self.new)
+
+    @property
+    def touched(self) -> list[str]:
+        """The columns that it changes, or that others changed since."""
+        both = {*(self.columns if self.kind == "update" else ()), *self._differing(None if self.theirs is None else self.theirs.row)}
+        return [name for name in self.schema.names if name in both]
+
+    def _differing(self, new: Row | None) -> list[str]:
+        """Return the columns in which a row differs from the one that the change was made on."""
+        old = self.old
         if old is None or new is None:
             return list(self.schema.names)
         return [name for at, name in enumerate(self.schema.names) if not same_row(old[at : at + 1], new[at : at + 1])]

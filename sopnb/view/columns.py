@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -122,12 +123,20 @@ class Columns:
         names = [*self.schema.names, *(each.name for each in self.schema.computed)]
         return [self._told(self._by_name[name]) for name in names]
 
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        """What people call the columns: their labels in a frame, where these are more than their names."""
+        if not (self.schema.frame or {}).get("odd"):
+            return {}
+        found = importlib.import_module("sopnb.frames.pandas").labels(self.schema)
+        return dict(zip(self.schema.names, map(_label, found), strict=True))
+
     def _told(self, column: Column) -> dict[str, Any]:
         schema, name = self.schema, column.name
         place = schema.key_names.index(name) + 1 if name in schema.key_names else 0
         return {
             "name": name,
-            "label": name,
+            "label": self._labels.get(name, name),
             "type": type_text(column.field),
             "kind": column.form.kind,
             "nullable": column.nullable,
@@ -138,3 +147,7 @@ class Columns:
             "categories": None if column.known is None else column.form.column(column.known),
             "zone": column.field.type.tz if pa.types.is_timestamp(column.field.type) else None,
         }
+
+
+def _label(label: Any) -> str:
+    return " · ".join(str(part) for part in label if part != "") if isinstance(label, tuple) else str(label)

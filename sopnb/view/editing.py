@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sopnb.access.lease import Lease
@@ -43,7 +43,7 @@ class Editing:
         change, row, made_on = before
         if change is not None and change.theirs is not None:
             theirs = change.theirs
-            raise self._stale(columns, column, value, theirs.row, theirs.seq)
+            raise self._stale(columns, column, value, theirs.row, theirs.seq, waits=True)
         if made_on != seq:
             raise self._stale(columns, column, value, row, made_on)
         stored = row[at] if columns[column].is_said(row[at], value) else columns[column].read(value)
@@ -202,14 +202,16 @@ class Editing:
         (told,) = rows_of(part, schema, names, self.pending.of(store))
         return {"row": told, "columns": list(names)}
 
-    def _stale(self, columns: Columns, column: str, mine: Any, theirs: Row | None, seq: int) -> Refusal:
+    def _stale(self, columns: Columns, column: str, mine: Any, theirs: Row | None, seq: int, *, waits: bool = False) -> Refusal:
         now = None if theirs is None else cut(columns[column].say(theirs[columns.schema.names.index(column)]))
-        told = "the record was deleted" if theirs is None else "the record was changed"
-        return Refusal("stale", f"{told} since it was shown", mine=mine, theirs=now, gone=theirs is None, seq=seq, column=column)
+        told = f"the record was {'deleted' if theirs is None else 'changed'} since it was shown"
+        told += "; your earlier change of it waits: keep it or theirs first" if waits else ""
+        return Refusal("stale", told, mine=mine, theirs=now, gone=theirs is None, seq=seq, column=column)
 
     @staticmethod
-    def _told(columns: Columns, row: Row) -> dict[str, Any]:
-        return {name: cut(columns[name].say(value)) for name, value in zip(columns.schema.names, row, strict=False)}
+    def _told(columns: Columns, row: Row, names: Collection[str] | None = None) -> dict[str, Any]:
+        told = zip(columns.schema.names, row, strict=False)
+        return {name: cut(columns[name].say(value)) for name, value in told if names is None or name in names}
 
     def told(self) -> list[dict[str, Any]]:
         """Return the pending changes as op ``pending`` tells them."""
@@ -232,7 +234,7 @@ class Editing:
             "state": "stale" if change.stale else "",
         }
         if change.theirs is not None:
-            theirs = None if change.theirs.row is None else self._told(columns, change.theirs.row)
+            theirs = None if change.theirs.row is None else self._told(columns, change.theirs.row, change.touched)
             told["stale"] = {"theirs": theirs, "seq": change.theirs.seq, "reason": change.theirs.reason}
         return told
 

@@ -41,7 +41,9 @@ def query(given: Arguments, sight: Sight, fixed: Fixed | None) -> Query:
     """Return the query that a message asks. Raises ``Refusal`` for what does not fit, ``StoreNotFound``, ``IndexNotFound``."""
     store, order = given.text("store"), given.text("order", "")
     columns = sight.columns(store)
-    if fixed is not None and order != fixed.order and fixed.scan.keys != KeyRange():
+    if fixed is not None and fixed.ranged and order in ("", fixed.order):
+        order = fixed.order
+    elif fixed is not None and fixed.ranged:
         raise invalid("this is a range of keys, which has one order only; look at the whole store for others")
     reading = sight.reading(store, order)
     scan = _begun(fixed, reading.schema, store, same_order=fixed is not None and order == fixed.order)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sopnb.access.keyrange import KeyRange
 from sopnb.access.lease import Lease
 from sopnb.access.scan import Scan
 from sopnb.access.ways import ByIndex, Live, Past, Within
@@ -23,6 +24,11 @@ class Fixed:
     order: str
     scan: Scan
     columns: tuple[str, ...] | None
+
+    @property
+    def ranged(self) -> bool:
+        """Whether it is a range of keys, which has one order only."""
+        return self.scan.keys != KeyRange()
 
 
 @dataclass(frozen=True)

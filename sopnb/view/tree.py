@@ -35,7 +35,7 @@ def _told(sight: Sight, name: str, times: dict[int, int]) -> dict[str, Any]:
 
 
 def schema(sight: Sight, name: str, order: str | None) -> dict[str, Any]:
-    """Return op ``schema``: the columns of a store and its orders, or the one ``order`` that a range of keys has."""
+    """Return op ``schema``: the columns of a store and its orders, or the one ``order`` that a range of keys has, under no name."""
     store = sight.store(name)
     columns = Columns.of(store.schema)
     own = {"name": "", "unique": store.schema.unique, "fields": _fields(store.schema.specification, columns)}
@@ -44,7 +44,7 @@ def schema(sight: Sight, name: str, order: str | None) -> dict[str, Any]:
         by = Columns.of(sight.reading(name, index).schema)
         orders.append({"name": index, "unique": projection.unique, "fields": _fields(projection.specification, by)})
     if order is not None:
-        orders = [each for each in orders if each["name"] == order]
+        orders = [{**each, "name": ""} for each in orders if each["name"] == order]
     return {"columns": columns.told, "orders": orders, "rows": sight.reading(name).rows, "seq": sight.seq}
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sopnb.access.keyrange import KeyRange
 from sopnb.access.progress import heard
 from sopnb.index import IndexSpecification
 from sopnb.view import exporting, importing, past, specifications
@@ -197,7 +196,7 @@ class View:
         names = [store["name"] for store in tree["stores"]]
         first = self._target.store or (names[0] if names else None)
         fixed = self._target.fixed
-        more = {} if fixed is None else {"order": fixed.order}
+        more = {"order": "" if fixed is None or fixed.ranged else fixed.order}
         shown = {"title": self.title, "store": first, "edit": self.edit, "fixed": fixed is not None, "version": VERSION, **more}
         return {**shown, **tree}
 
@@ -208,14 +207,14 @@ class View:
 
     def _schema(self, args: Arguments) -> dict[str, Any]:
         fixed = self._target.fixed
-        order = fixed.order if fixed is not None and fixed.scan.keys != KeyRange() else None
+        order = fixed.order if fixed is not None and fixed.ranged else None
         return trees.schema(self._sight(), self._store(args), order)
 
     def _page(self, args: Arguments) -> dict[str, Any]:
         start, size = args.number("start"), args.number("size", 100, least=1, most=pages.MOST)
         sight = self._sight()
         asked = self._query(args, sight)
-        return {**pages.page(asked, start, size, self._pending.of(asked.store)), "seq": sight.seq}
+        return {**pages.page(asked, start, size, self._pending.of(asked.store)), "seq": sight.seq, "pending": len(self._pending)}
 
     def _count(self, args: Arguments) -> dict[str, Any]:
         sight = self._sight()
@@ -272,7 +271,7 @@ class View:
 
     def _told_pending(self, args: Arguments) -> dict[str, Any]:
         sight = self._sight()
-        return {"changes": self._editing.told(), "seq": sight.seq}
+        return {"changes": self._editing.told(), "seq": sight.seq, "pending": len(self._pending)}
 
     def _resolve(self, args: Arguments) -> dict[str, Any]:
         self._editable()
@@ -285,16 +284,16 @@ class View:
     def _commit(self, args: Arguments) -> dict[str, Any]:
         self._editable()
         seq, counts = self._pending.commit(args.text("message", ""))
-        return {"seq": seq, "counts": {"inserted": counts.inserted, "updated": counts.updated, "deleted": counts.deleted}}
+        return {"seq": seq, "counts": {"inserted": counts.inserted, "updated": counts.updated, "deleted": counts.deleted}, "pending": 0}
 
     def _rollback(self, args: Arguments) -> dict[str, Any]:
         self._pending.rollback()
-        return {}
+        return {"pending": 0}
 
     # -- what others do -------------------------------------------------------------------------------------------------------
 
     def _poll(self, args: Arguments) -> dict[str, Any]:
-        return trees.changed(self._sight(), args.number("seq"), self._known)
+        return {**trees.changed(self._sight(), args.number("seq"), self._known), "pending": len(self._pending)}
 
     def _watch(self, args: Arguments) -> dict[str, Any]:
         self.watching = args.flag("on")

@@ -72,7 +72,7 @@ def test_an_edit_is_shown_at_once_and_kept_by_the_commit_only(browser: Browser, 
          "cells": [{"column": "name", "old": "name3", "new": "new"}]},
     ]  # fmt: skip
     seq = theirs._access.store()[0].seq
-    assert browser.ask("commit", message="mend") == {"seq": seq + 1, "counts": {"inserted": 0, "updated": 1, "deleted": 0}}
+    assert browser.ask("commit", message="mend") == {"seq": seq + 1, "counts": {"inserted": 0, "updated": 1, "deleted": 0}, "pending": 0}
     assert theirs[3]["name"] == "new"
     assert browser.row("s", k="3") == {**row, "seq": seq + 1, "cells": {**row["cells"], "name": "new"}}
     assert changes(browser) == []
@@ -494,7 +494,9 @@ def test_no_transaction_is_held_while_nothing_waits(browser: Browser, mine: Any)
     browser.ask("page", query={"store": "s"}, start=0, size=1)
     assert browser.view._pending._work is None
     assert (mine.seq, engine.info()["readers"]) == (before, [])
-    assert browser.ask("commit", message="nothing") == {"seq": before, "counts": {"inserted": 0, "updated": 0, "deleted": 0}}
+    assert browser.ask("commit", message="nothing") == {
+        "seq": before, "counts": {"inserted": 0, "updated": 0, "deleted": 0}, "pending": 0,
+    }  # fmt: skip
 
 
 def test_a_view_that_shows_only_changes_nothing(mine: Any, theirs: Any) -> None:

@@ -249,6 +249,14 @@ class Browsing(RuleBasedStateMachine):
             self.waiting[key] = replace(change, id=ids[tokens[f"{key[0]}, {key[1]}"]])
         self.ids = self.browser.view._pending._ids
 
+    @staticmethod
+    def touched(change: Waiting, row: Row) -> set[str]:
+        """The columns that a change and others changed."""
+        if change.old is None:
+            return set(NAMES)
+        others = {name for name, old, new in zip(NAMES, change.old, row, strict=True) if old != new}
+        return others | set(change.columns if change.kind == "update" else ())
+
     # -- what becomes of changes ----------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.waiting)
@@ -341,7 +349,9 @@ class Browsing(RuleBasedStateMachine):
             assert found["cells"] == wanted
             if change.stale:
                 row, seq = self.there.get((a, b), (None, 0))
-                assert found["stale"]["theirs"] == (None if row is None else wire(row))
+                assert found["stale"]["theirs"] == (
+                    None if row is None else {n: w for n, w in wire(row).items() if n in self.touched(change, row)}
+                )
                 assert found["stale"]["seq"] == seq
 
     @invariant()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -219,8 +220,11 @@ def test_a_selection_fixes_keys_condition_columns_and_direction(db: Any) -> None
     assert browser.cells("flights", where="flight > 15") == [{"flight": str(i), "dest": "IAH"} for i in (22, 18)]
     browser.refused("page", "invalid", query={"store": "flights", "order": "by_dest"}, start=0, size=1)
     by_dest = Browser(db["flights"].by("by_dest").prefix("IAH"))
-    assert by_dest.ask("open")["order"] == "by_dest"
-    assert [order["name"] for order in by_dest.ask("schema", store="flights")["orders"]] == ["by_dest"]
+    assert by_dest.ask("open")["order"] == ""
+    (order,) = by_dest.ask("schema", store="flights")["orders"]
+    assert (order["name"], [field["name"] for field in order["fields"]]) == ("", ["dest", "delay"])
+    assert by_dest.cells("flights") == by_dest.cells("flights", order="by_dest")
+    assert Browser(db["flights"].by("by_dest")).ask("open")["order"] == "by_dest"
     assert by_dest.ask("page", query={"store": "flights", "order": "by_dest"}, start=0, size=1)["total"] == 25
 
 
@@ -259,14 +263,14 @@ def test_expression_keys_are_hidden_columns(db: Any) -> None:
 def test_polls_tell_what_changed(db: Any) -> None:
     browser = Browser(db)
     seq = browser.ask("open")["seq"]
-    assert browser.ask("poll", seq=seq) == {"seq": seq, "stores": []}
+    assert browser.ask("poll", seq=seq) == {"seq": seq, "stores": [], "pending": 0}
     assert browser.view.changed_since(seq) is None
     db["notes"].insert({"author": "ada", "written": datetime(2013, 1, 1, tzinfo=UTC)})
-    assert browser.ask("poll", seq=seq) == {"seq": seq + 1, "stores": ["notes"]}
+    assert browser.ask("poll", seq=seq) == {"seq": seq + 1, "stores": ["notes"], "pending": 0}
     assert browser.view.changed_since(seq) == {"event": "changed", "seq": seq + 1, "stores": ["notes"]}
     assert browser.view.changed_since(seq, 0.001) == {"event": "changed", "seq": seq + 1, "stores": ["notes"]}
     db.drop("notes")
-    assert browser.ask("poll", seq=seq + 1) == {"seq": seq + 2, "stores": ["notes"]}
+    assert browser.ask("poll", seq=seq + 1) == {"seq": seq + 2, "stores": ["notes"], "pending": 0}
     assert browser.ask("watch", on=True) == {"watching": True}
     assert browser.view.watching
 
@@ -294,3 +298,38 @@ def test_a_database_to_read_is_not_edited(tmp_path: Path) -> None:
         browser = Browser(db, edit=True)
         assert browser.ask("open")["edit"] is False
         browser.refused("insert", "locked", store="s", record={"k": "1"})
+
+
+def test_labels_that_are_no_text_are_told(db: Any) -> None:
+    odd = pd.DataFrame({("delay", "mean"): [1.5], ("key", ""): [1], ("delay", 7): [2]})
+    db.load("odd", odd, index=[("key", "")])
+    told = Browser(db).ask("schema", store="odd")["columns"]
+    assert [(column["name"], column["label"]) for column in told] == [
+        ("delay_mean", "delay · mean"),
+        ("key", "key"),
+        ("delay_7", "delay · 7"),
+    ]
+
+
+def test_many_threads_ask_at_once(db: Any) -> None:
+    browser, store = Browser(db), db["flights"]
+    before = browser.cells("flights")
+    row = browser.row("flights", flight="50")
+
+    def ask(n: int) -> list[Any]:
+        told = []
+        for i in range(10):
+            told.append(browser.view.handle({"id": n, "op": "page", "args": {"query": {"store": "flights"}, "start": 0, "size": 1000}}))
+            told.append(browser.view.handle({"id": n, "op": "edit", "args": {"store": "flights", "key": row["key"], "seq": row["seq"],
+                                                                              "column": "dest", "value": f"{n} {i}"}}))  # fmt: skip
+            if n == 0:
+                store.upsert({"at": pd.Timestamp("2014-01-01", tz="UTC"), "flight": i, "dest": "NEW", "delay": 0.0})
+        return told
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [answer for told in pool.map(ask, range(8)) for answer in told]
+    assert all("ok" in answer for answer in answers)
+    pages = [answer["ok"] for answer in answers if "total" in answer["ok"]]
+    assert {page["total"] - len(page["rows"]) for page in pages} == {0}
+    assert [cells for cells in browser.cells("flights")[:100] if cells["flight"] != "50"] == [c for c in before if c["flight"] != "50"]
+    assert browser.ask("commit", message="")["counts"]["updated"] == 1
