@@ -69,7 +69,7 @@ class Arguments:
     def number(self, name: str, default: Any = _NEEDED, *, least: int = 0, most: int = LARGEST) -> Any:
         """Return a whole number from ``least`` to ``most``."""
         value = self._typed(name, (int, float), "a whole number", default)
-        if value is default and name not in self._given:
+        if not self.has(name):
             return default
         if not least <= value <= most or value != int(value):
             raise invalid(f"{name!r} must be a whole number from {least:,} to {most:,}")

@@ -11,43 +11,30 @@ from sopnb.access.keyrange import NOTHING, KeyRange
 from sopnb.engine.entries import Entries
 from sopnb.engine.projection import own_schema
 from sopnb.index import successor
+from sopnb.protocols import Clock
 from sopnb.schema import Schema
 from sopnb.view.change import Change
 from sopnb.view.columns import Columns
+from sopnb.view.passing import Passing
 from sopnb.view.query import Query, encoded
 from sopnb.view.token import token
 
 MOST = 1000
 """Rows of a page."""
-COUNTED = 10_000
-"""What passes a condition is counted so far."""
 
 
-def page(query: Query, start: int, size: int, changes: Mapping[bytes, Change]) -> dict[str, Any]:
-    """Return the rows at ``[start, start + size)`` and the total: from row counts, or counted as far as ``COUNTED`` under a condition."""
+def page(query: Query, start: int, size: int, changes: Mapping[bytes, Change], passing: Passing, clock: Clock) -> dict[str, Any]:
+    """Return the rows at ``[start, start + size)`` and the total: from row counts, or under a condition as far as it was counted."""
     names = tuple(dict.fromkeys((*query.columns, *own_schema(query.key_schema).stored_key_names)))
     if query.scan.filter is None:
         parts = list(query.scan.at(query.reading, start, start + size, names))
         total, exact = query.scan.count(query.reading), True
     else:
-        parts, total, exact = _passing(query, start, start + size, names)
+        part, total, exact = passing.page(query.scan, query.reading, start, start + size, names, clock)
+        parts = [] if part is None else [part]
     own = own_schema(query.key_schema)
     rows = [row for part in parts for row in rows_of(part, own, query.columns, changes)]
     return {"rows": rows, "start": start, "total": total, "exact": exact, "columns": list(query.columns)}
-
-
-def _passing(query: Query, start: int, stop: int, names: tuple[str, ...]) -> tuple[list[Entries], int, bool]:
-    """Return what passes at these positions, how many do, and whether that is all; in one go through the records."""
-    found: list[Entries] = []
-    at, most = 0, max(stop, COUNTED)
-    for part in query.scan.parts(query.reading, names):
-        first, end = max(start - at, 0), min(stop - at, len(part))
-        if first < end:
-            found.append(part.slice(first, end))
-        at += len(part)
-        if at > most:
-            return found, most, False
-    return found, at, True
 
 
 def rows_of(part: Entries, schema: Schema, names: Sequence[str], changes: Mapping[bytes, Change]) -> list[dict[str, Any]]:

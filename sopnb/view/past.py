@@ -12,7 +12,7 @@ from sopnb.errors import StoreNotFound
 from sopnb.schema import Schema
 from sopnb.view.arguments import Arguments
 from sopnb.view.columns import Columns
-from sopnb.view.page import COUNTED
+from sopnb.view.passing import COUNTED
 from sopnb.view.refusal import invalid
 from sopnb.view.token import readable, token
 

@@ -38,6 +38,8 @@ class Pending:
         self._changes: dict[tuple[str, bytes], Change] = {}
         self._work: Work | None = None
         self._ids = 0
+        self.version = 0
+        """Grows with whatever is done to the changes."""
 
     # -- what is seen ---------------------------------------------------------------------------------------------------------
 
@@ -90,6 +92,7 @@ class Pending:
 
         Raises ``Refusal``, and then all is as it was, if a unique index does not allow them, or if they are too many.
         """
+        self.version += 1
         before = dict(self._changes)
         dropped = False
         fresh: list[Change] = []
@@ -138,6 +141,7 @@ class Pending:
         """Forget one change. Raises ``Refusal``."""
         change = self.named(id)
         del self._changes[change.store, change.key]
+        self.version += 1
         self._release()
 
     def resolve(self, id: int, *, mine: bool) -> None:
@@ -149,6 +153,7 @@ class Pending:
         if mine and change.theirs.reason:
             raise Refusal("conflict", f"it cannot be made: {change.theirs.reason}; discard it, or change the record otherwise")
         del self._changes[change.store, change.key]
+        self.version += 1
         self._release()
         if mine:
             self.put([_on_theirs(change, change.theirs)])
@@ -156,6 +161,7 @@ class Pending:
     def rollback(self) -> None:
         """Forget all changes."""
         self._changes.clear()
+        self.version += 1
         self._release()
 
     # -- the transaction ------------------------------------------------------------------------------------------------------
@@ -168,22 +174,27 @@ class Pending:
     def _rebuild(self) -> None:
         """Begin on the newest state and make the changes again, those that still can be made."""
         refused: dict[int, str] = {}
+        self._release()
         while True:
-            self._release()
-            self._work = work = self._lease.engine.begin("unchecked")
-            self._judge(work)
-            for change in self._changes.values():
-                if change.id in refused:
-                    change.theirs = _refused(change, refused[change.id])
-            live = [change for change in self._changes.values() if not change.stale]
+            work = self._lease.engine.begin("unchecked")
             try:
+                self._judge(work)
+                for change in self._changes.values():
+                    if change.id in refused:
+                        change.theirs = _refused(change, refused[change.id])
+                live = [change for change in self._changes.values() if not change.stale]
                 for change in live:
                     _make(change, work)
                 work.project()
-                return
             except DuplicateKey:
-                self._release()
+                work.rollback()
                 refused |= self._culprit(live)
+            except BaseException:  # half of it must never be taken for the whole
+                work.rollback()
+                raise
+            else:
+                self._work = work
+                return
 
     def _judge(self, work: Work) -> None:
         """Say of every change whether it is stale; forget deletions of what others have deleted."""

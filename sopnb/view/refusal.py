@@ -46,8 +46,10 @@ def invalid(message: str, **facts: Any) -> Refusal:
     return Refusal("invalid", message, **facts)
 
 
-def told(error: Exception) -> dict[str, Any]:
+def told(error: Exception | KeyboardInterrupt) -> dict[str, Any]:
     """Return an error as the browser gets it."""
+    if isinstance(error, KeyboardInterrupt):
+        return {"code": "busy", "message": "the work was interrupted; ask again"}
     if isinstance(error, Refusal):
         return {"code": error.code, "message": str(error), **error.facts}
     code = next((code for kind, code in _CODES if isinstance(error, kind)), "internal")

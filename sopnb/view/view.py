@@ -15,6 +15,7 @@ from sopnb.view import tree as trees
 from sopnb.view.arguments import Arguments
 from sopnb.view.data import Data, needed, of_frame, of_store
 from sopnb.view.editing import Editing
+from sopnb.view.passing import Memory, Passing
 from sopnb.view.pending import Pending
 from sopnb.view.query import Query, leading, query
 from sopnb.view.refusal import Refusal, invalid, told
@@ -58,6 +59,7 @@ class View:
         self.watching = False
         """Whether the browser asked to be told of commits; ``changed_since`` says of which."""
         self._pending = Pending(self._target.lease)
+        self._memory = Memory()
         self.frames: dict[str, Any] = {}
         """Frames that the transport offers, by the names under which messages ask for them."""
         self.bind: exporting.Bind | None = None
@@ -117,7 +119,7 @@ class View:
                 return {**answer, "ok": self._progress}
             with self._alone():
                 return {**answer, "ok": self._answer(message)}
-        except Exception as error:  # whatever it is, the browser is told
+        except (Exception, KeyboardInterrupt) as error:  # whatever it is, the browser is told
             return {**answer, "error": told(error)}
 
     def keys(self, store: str, tokens: Iterable[str]) -> list[Any]:
@@ -214,12 +216,21 @@ class View:
         start, size = args.number("start"), args.number("size", 100, least=1, most=pages.MOST)
         sight = self._sight()
         asked = self._query(args, sight)
-        return {**pages.page(asked, start, size, self._pending.of(asked.store)), "seq": sight.seq, "pending": len(self._pending)}
+        told = pages.page(asked, start, size, self._pending.of(asked.store), self._passing(asked, sight), self._target.lease.engine.clock)
+        return {**told, "seq": sight.seq, "pending": len(self._pending)}
+
+    def _passing(self, asked: Query, sight: Sight) -> Passing:
+        """Return what is known of a question in this state."""
+        scan = asked.scan
+        return self._memory.of((sight.seq, self._pending.version, asked.store, asked.order, scan.keys, scan.reverse, str(scan.filter)))
 
     def _count(self, args: Arguments) -> dict[str, Any]:
         sight = self._sight()
         asked = self._query(args, sight)
-        return {"total": asked.scan.count(asked.reading), "exact": True, "seq": sight.seq}
+        known = self._passing(asked, sight)
+        if known.total is None:
+            known.total = known.seen = asked.scan.count(asked.reading)
+        return {"total": known.total, "exact": True, "seq": sight.seq}
 
     def _seek(self, args: Arguments) -> dict[str, Any]:
         sight = self._sight()

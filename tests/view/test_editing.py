@@ -9,6 +9,7 @@ import pytest
 
 import sopnb
 from sopnb.access.lease import Lease
+from sopnb.engine.storework import StoreWork
 from tests.engine.support import Cluster
 from tests.view.support import Browser
 
@@ -509,3 +510,48 @@ def test_a_view_that_shows_only_changes_nothing(mine: Any, theirs: Any) -> None:
     browser.refused("commit", "locked", message="")
     browser.refused("discard", "locked", change=1)
     browser.refused("resolve", "locked", change=1, keep="mine")
+
+
+def test_large_values_stay_whole_when_others_are_edited(browser: Browser, theirs: Any) -> None:
+    long = "x" * 300_000
+    theirs.update(3, {"name": long})
+    row = browser.row("s", k="3")
+    assert row["cells"]["name"] == {"cut": "x" * 200, "size": 300_000}
+    browser.edit("s", row, "n", "77")
+    assert browser.ask("value", store="s", key=row["key"], column="name")["value"] == long
+    browser.ask("commit", message="")
+    assert kept(theirs)[3] == (long, 77)
+    row = browser.row("s", k="3")
+    browser.edit("s", row, "name", long[:-1] + "y")
+    assert changes(browser)[0]["cells"][0]["column"] == "name"
+    browser.ask("commit", message="")
+    assert theirs[3]["name"] == long[:-1] + "y"
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, OSError, MemoryError])
+def test_what_shows_the_changes_is_whole_or_not_there(
+    browser: Browser, theirs: Any, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
+) -> None:
+    for row in browser.rows("s")[:3]:
+        browser.edit("s", row, "name", "mine")
+    theirs.insert(record(50))
+    become, calls = StoreWork.become, []
+
+    def failing(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 2:
+            raise fault("no")
+        return become(*args)
+
+    monkeypatch.setattr(StoreWork, "become", failing)
+    answer = browser.answer("page", query={"store": "s"}, start=0, size=1)
+    assert answer["error"]["code"] == ("busy" if fault is KeyboardInterrupt else "internal")
+    assert [row["cells"]["name"] for row in browser.rows("s")[:3]] == ["mine"] * 3
+    calls.clear()
+    row = browser.row("s", k="5")
+    calls.append(None)
+    assert "error" in browser.answer("edit", store="s", key=row["key"], seq=row["seq"], column="name", value="x")
+    assert browser.row("s", k="5") == row
+    assert len(changes(browser)) == 3
+    browser.ask("commit", message="")
+    assert [name for name, _ in kept(theirs).values()][:4] == ["mine", "mine", "mine", "name3"]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import sopnb
-from sopnb import IndexSpecification
+from sopnb import DatabaseSettings, IndexSpecification
 from sopnb.errors import InvalidInput, InvalidState
 from sopnb.view import View
 from tests.api_support import QUIET, SMALL
@@ -151,10 +151,12 @@ def test_many_that_pass_are_counted_so_far_only() -> None:
         browser, query = Browser(db), {"store": "many", "where": "k >= 0"}
         page = browser.ask("page", query=query, start=0, size=10)
         assert (page["total"], page["exact"]) == (10_000, False)
-        assert browser.ask("page", query=query, start=24_990, size=100)["total"] == 25_000
         page = browser.ask("page", query=query, start=12_000, size=10)
         assert [row["cells"][0] for row in page["rows"]] == [str(k) for k in range(12_000, 12_010)]
         assert (page["total"], page["exact"]) == (12_010, False)
+        page = browser.ask("page", query=query, start=24_990, size=100)
+        assert (page["total"], page["exact"], len(page["rows"])) == (25_000, True, 10)
+        assert browser.ask("page", query=query, start=0, size=10)["total"] == 25_000
         assert browser.ask("count", query=query) == {"total": 25_000, "exact": True, "seq": db.seq}
 
 
@@ -333,3 +335,44 @@ def test_many_threads_ask_at_once(db: Any) -> None:
     assert {page["total"] - len(page["rows"]) for page in pages} == {0}
     assert [cells for cells in browser.cells("flights")[:100] if cells["flight"] != "50"] == [c for c in before if c["flight"] != "50"]
     assert browser.ask("commit", message="")["counts"]["updated"] == 1
+
+
+@pytest.mark.parametrize("order", ["", "by_dest"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_pages_of_what_passes_come_in_any_sequence(db: Any, order: str, reverse: bool) -> None:
+    browser = Browser(db)
+    query = {"store": "flights", "order": order, "reverse": reverse, "where": "delay > 1.0 && dest != 'JFK'"}
+    rows = [row for row in browser.cells("flights", order=order, reverse=reverse) if row["delay"] > 1.0 and row["dest"] != "JFK"]
+
+    def check(start: int, size: int) -> None:
+        page = browser.ask("page", query=query, start=start, size=size)
+        assert [dict(zip(page["columns"], row["cells"], strict=True)) for row in page["rows"]] == rows[start : start + size]
+        assert (page["total"], page["exact"]) == (len(rows), True)
+
+    for start, size in ((30, 5), (0, 7), (12, 12), (50, 10), (100, 5), (7, 1), (33, 40), (0, 100)):
+        check(start, size)
+    row = next(row for row in browser.rows("flights") if row["cells"] == rows[3])
+    browser.edit("flights", row, "delay", 0.0)
+    del rows[3]
+    for start, size in ((20, 5), (0, 7), (3, 3)):
+        check(start, size)
+    db["flights"].delete([(pd.Timestamp(rows[5]["at"]), int(rows[5]["flight"]))])
+    del rows[5]
+    for start, size in ((5, 5), (40, 7), (0, 3)):
+        check(start, size)
+
+
+def test_a_page_far_down_begins_where_a_page_before_it_was() -> None:
+    with sopnb.open(":memory:", settings=DatabaseSettings(leaf_rows=16), handle=QUIET) as db:
+        db.load("many", pd.DataFrame({"k": range(30_000)}), index="k")
+        browser, reader = Browser(db), db._lease.engine.reader
+        query = {"store": "many", "where": "k % 2 == 0"}
+
+        def leaves(start: int) -> int:
+            before = reader.counters[0]
+            page = browser.ask("page", query=query, start=start, size=10)
+            assert [row["cells"][0] for row in page["rows"]] == [str(2 * k) for k in range(start, start + 10)]
+            return int(reader.counters[0] - before)
+
+        assert leaves(14_000) > 1_500
+        assert leaves(14_010) < 800
