@@ -21,6 +21,7 @@ interface Edited {
 
 /** Below so many pixels the stores lie over the grid; theme.css says so too. */
 const NARROW = 680;
+const PLAIN = { order: "", reverse: false, prefix: [], startswith: null, where: "", columns: null };
 const EMPTY: Schema = { columns: [], orders: [], rows: 0, seq: 0 };
 
 export class App implements Owner {
@@ -34,7 +35,10 @@ export class App implements Owner {
   private readonly blank = h("div", { class: "blank", role: "status" });
   private opened: Opened | null = null;
   private schema = EMPTY;
-  private query: Query = { store: "", order: "", reverse: false, prefix: [], startswith: null, where: "", columns: null };
+  /** What is shown. */
+  private query: Query = { store: "", ...PLAIN };
+  /** What is to be shown, as soon as its first rows are there. */
+  private wanted = this.query;
   private pages: { total: number | null; exact: boolean } = { total: null, exact: true };
   private pending = 0;
   private asking = 0;
@@ -90,6 +94,7 @@ export class App implements Owner {
     root.addEventListener("keydown", (event) => this.keyDown(event));
     root.addEventListener("copy", (event) => this.copied(event));
     root.addEventListener("paste", (event) => this.pasted(event));
+    model.on("change:store", this.storeChosen);
   }
 
   async start(): Promise<void> {
@@ -100,13 +105,15 @@ export class App implements Owner {
       this.blankError(error);
       return;
     }
-    const { store, stores, fixed, edit } = this.opened;
+    const { stores, fixed, edit } = this.opened;
+    const asked = stores.find(({ name }) => name === this.model.get("store"))?.name;
+    const store = asked ?? this.opened.store;
     this.root.classList.toggle("fixed", fixed);
     this.root.classList.toggle("tree-hidden", stores.length <= 1 && store !== null);
     this.root.classList.toggle("read-only", !edit);
     this.tree.show(stores, store === null ? null : { store, order: "" });
     if (store === null) this.say("empty", "There are no stores yet", "db.load(name, frame) or db.create(name, ...) makes one.");
-    else await this.show({ store, order: "" });
+    else await this.show({ store, order: this.opened.order ?? "" });
     this.seen = this.opened.seq;
     await this.watch();
   }
@@ -123,7 +130,7 @@ export class App implements Owner {
   }
 
   destroy(): void {
-    void this.rpc.ask("watch", { on: false }).catch(() => undefined);
+    this.model.off("change:store", this.storeChosen);
     this.rpc.destroy();
     this.grid.destroy();
   }
@@ -147,13 +154,25 @@ export class App implements Owner {
 
   focused(position: number, row: Row | null): void {
     this.status.at(position);
-    this.model.set("selection_key", row?.key ?? null);
-    this.model.save_changes();
+    this.trait("selection_key", row?.key ?? null);
   }
 
   chosen(rows: Row[]): void {
     this.toolbar.chosen(rows.length);
+    this.trait("tokens", rows.map(({ key }) => key));
   }
+
+  /** Tell the kernel what is shown or selected, where its widget has such a trait. */
+  private trait(name: string, value: unknown): void {
+    if (this.model.get(name) === undefined || JSON.stringify(this.model.get(name)) === JSON.stringify(value)) return;
+    this.model.set(name, value);
+    this.model.save_changes();
+  }
+
+  private readonly storeChosen = (): void => {
+    const store = this.model.get("store");
+    if (typeof store === "string" && store !== "" && store !== this.query.store) this.run(this.show({ store, order: "" }));
+  };
 
   ordering({ name }: Column): { place: number; descending: boolean; leads: boolean } {
     const fields = this.order()?.fields ?? [];
@@ -190,16 +209,17 @@ export class App implements Owner {
   /** Show another store, order or search. What is there stays until the first rows are; where they are refused, it stays. */
   private async show(patch: Partial<Query>, anew = false): Promise<void> {
     const asking = ++this.asking;
-    const other = anew || (patch.store !== undefined && patch.store !== this.query.store);
-    const query: Query = other
-      ? { order: "", reverse: false, prefix: [], startswith: null, where: "", columns: null, ...patch, store: patch.store as string }
-      : { ...this.query, ...patch };
-    const reordered = !other && (query.order !== this.query.order || query.reverse !== this.query.reverse);
-    if (!other && query.order !== this.query.order) Object.assign(query, { prefix: [], startswith: null }, { prefix: patch.prefix ?? [] });
+    const wanted = this.wanted;
+    const other = anew || (patch.store !== undefined && patch.store !== wanted.store);
+    const query: Query = { ...wanted, ...(other ? PLAIN : {}), ...patch };
+    const known = !other && this.schema.orders.some(({ name }) => name === query.order);
+    if (query.order !== wanted.order && !("prefix" in patch)) Object.assign(query, { prefix: [], startswith: null });
+    const reordered = query.order !== this.query.order || query.reverse !== this.query.reverse;
+    this.wanted = query;
     this.root.classList.add("loading");
     try {
       const [schema, first] = await Promise.all([
-        other ? this.rpc.ask<Schema>("schema", { store: query.store }) : this.schema,
+        known ? this.schema : this.rpc.ask<Schema>("schema", { store: query.store }),
         this.rpc.ask<Page>("page", { query, start: 0, size: BLOCK }),
       ]);
       if (asking !== this.asking) return; // another question came since
@@ -219,9 +239,11 @@ export class App implements Owner {
       if (!other) this.grid.headersChanged();
       this.showBlank(first);
       if (this.opened) this.tree.show(this.opened.stores, { store: query.store, order: query.order });
+      this.trait("store", query.store);
       this.status.say("");
     } catch (error) {
       if (asking !== this.asking) return;
+      this.wanted = this.query;
       const searched = "prefix" in patch || "where" in patch;
       if (error instanceof Refused && error.code === "invalid" && searched) this.search.say(error.message, error.column);
       else if (this.schema === EMPTY) this.blankError(error);
@@ -465,7 +487,11 @@ export class App implements Owner {
     const schema = await this.rpc.ask<Schema>("schema", { store: this.query.store });
     const same = JSON.stringify([schema.columns, schema.orders]) === JSON.stringify([this.schema.columns, this.schema.orders]);
     if (same) await this.inPlace();
-    else await this.show({ store: this.query.store }, true);
+    else {
+      const { store, order } = this.wanted;
+      const there = schema.orders.some(({ name }) => name === order);
+      await this.show({ store, order: there ? order : "" }, true);
+    }
     await this.redrawPending?.();
     this.status.say(`Commit ${seq} changed ${stores.join(", ")}`, "news");
   }
@@ -500,6 +526,8 @@ export class App implements Owner {
     const inGrid = this.inGrid(event);
     if (command && event.key.toLowerCase() === "g") this.status.focusPosition();
     else if (command && event.key.toLowerCase() === "f" && !(event.target as Element).closest("dialog")) this.search.focus();
+    else if (command && inGrid && event.key === "Home") this.grid.goto(0);
+    else if (command && inGrid && event.key === "End") this.grid.goto((this.pages.total ?? 1) - 1);
     else if (event.key === "Delete" && inGrid && this.editable && !this.grid.editing) this.run(this.remove());
     else return;
     event.preventDefault();

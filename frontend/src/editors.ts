@@ -190,6 +190,7 @@ export class Editor implements ICellEditorComp {
 
   afterGuiAttached(): void {
     const { input } = this.field;
+    this.element.closest("[role=dialog]")?.setAttribute("aria-label", `Edit ${this.field.column.label}`);
     input.focus();
     if (this.key !== null && input instanceof HTMLInputElement) this.field.set(this.key);
     else if (input instanceof HTMLInputElement) input.select();

@@ -122,7 +122,12 @@ export class Grid {
       getRowId: ({ data }) => data.key,
       rowSelection: { mode: "multiRow", checkboxes: true, headerCheckbox: false, enableClickSelection: false },
       selectionColumnDef: { width: 38, pinned: "left", resizable: false, suppressHeaderMenuButton: true, headerClass: "bare" },
-      defaultColDef: { sortable: false, resizable: true, suppressMovable: false, suppressHeaderMenuButton: true },
+      defaultColDef: {
+        sortable: false,
+        resizable: true,
+        suppressHeaderMenuButton: true,
+        suppressKeyboardEvent: ({ event, editing }) => !editing && (event.ctrlKey || event.metaKey) && ["Home", "End"].includes(event.key),
+      },
       suppressDragLeaveHidesColumns: true,
       suppressCellFocus: false,
       ensureDomOrder: true,
@@ -142,7 +147,8 @@ export class Grid {
       onSelectionChanged: () => this.owner.chosen(this.chosen()),
       onCellDoubleClicked: ({ data, column }) => this.opened(data, column.getColId()),
       onCellKeyDown: (event) => this.keyDown(event as CellKeyDownEvent<Row>),
-      onCellEditingStopped: () => {
+      onCellEditingStopped: ({ data, column, node }) => {
+        if (data && this.errors.delete(errorKey(data.key, column.getColId()))) this.api.refreshCells({ rowNodes: [node], force: true });
         if (this.refreshing) this.refresh();
       },
     });

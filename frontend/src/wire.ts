@@ -104,6 +104,8 @@ export interface Opened {
   seq: number;
   stores: Store[];
   fixed: boolean;
+  /** The order of a selection. */
+  order?: string;
   version: number;
 }
 

@@ -95,7 +95,9 @@ def served(target: Any, *, edit: bool = True) -> Iterator[tuple[Served, str]]:
                 "background": "#111318" if dark else "#ffffff",
                 "ink": "#e8eaee" if dark else "#1b1f24",
                 "width": asked.get("width", "auto"),
-                "traits": json.dumps({"height": int(asked.get("height", "520")), "edit": shown.view.edit, "selection_key": None}),
+                "traits": json.dumps(
+                    {"height": int(asked.get("height", "520")), "edit": shown.view.edit, "selection_key": None, "tokens": [], "store": ""}
+                ),
             }
             if url.path == "/":
                 self._answer("text/html; charset=utf-8", (PAGE % given).encode())
