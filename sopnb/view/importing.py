@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ from sopnb.access.loading import Load
 from sopnb.database import Database
 from sopnb.errors import InvalidInput
 from sopnb.fields import is_document, worded
-from sopnb.frames.files.text import TextColumn, check_readable, values
 from sopnb.frames.pieces import Pieces, opened
 from sopnb.index import IndexSpecification
 from sopnb.view.arguments import Arguments
@@ -176,7 +176,7 @@ def _column(name: str, cells: tuple[str | None, ...], word: str | None) -> tuple
     except UnicodeEncodeError:
         raise invalid(f"{name}: the text holds half a character (a lone surrogate), which cannot be stored", column=name) from None
     if word is None:
-        known = TextColumn()
+        known = _texts().TextColumn()
         known.add(texts)
         field = known.field(name)
     else:
@@ -184,9 +184,9 @@ def _column(name: str, cells: tuple[str | None, ...], word: str | None) -> tuple
     if is_document(field):
         read = form(field.type, document=True).read
         return field, pa.array([None if cell is None else _refusing(read, cell, name) for cell in texts.to_pylist()], pa.string())
-    check_readable(name, field.type)
+    _texts().check_readable(name, field.type)
     try:
-        return field, values(texts, field.type)
+        return field, _texts().values(texts, field.type)
     except pa.ArrowInvalid as error:
         raise invalid(f"{name}: a value is no {field.type}: {error}", column=name) from None
 
@@ -196,3 +196,8 @@ def _refusing(read: Any, cell: str, name: str) -> Any:
         return read(cell)
     except InvalidInput as error:
         raise invalid(f"{name}: {error}", column=name) from None
+
+
+def _texts() -> Any:
+    """Return the module that finds types in text; it loads pandas with its package."""
+    return importlib.import_module("sopnb.frames.files.text")

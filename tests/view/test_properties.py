@@ -127,16 +127,21 @@ class Browsing(RuleBasedStateMachine):
     # -- looking --------------------------------------------------------------------------------------------------------------
 
     @rule(order=st.sampled_from(ORDERS), reverse=st.booleans(), start=st.integers(0, 10), size=st.integers(1, 9),
-          first=st.none() | st.sampled_from(["p", "q"]) , piece=st.booleans(), least=st.none() | st.integers(-2, 2))  # fmt: skip
-    def scroll(
-        self, order: str, reverse: bool, start: int, size: int, first: str | None, piece: bool, least: int | None
-    ) -> None:  # fmt: skip
+          part=st.sampled_from(["", "prefix", "startswith"]), first=st.sampled_from(["p", "q"]), v=NUMBERS,
+          least=st.none() | st.integers(-2, 2))  # fmt: skip
+    def scroll(self, order: str, reverse: bool, start: int, size: int, part: str, first: str, v: int | None, least: int | None) -> None:
         query: dict[str, Any] = {"store": "s", "order": order, "reverse": reverse}
         self.look()
         rows = sorted((each[0] for each in self.shown.values()), key=lambda row: place(row, order), reverse=reverse)
-        if first is not None and not order:
-            query |= {"startswith": first} if piece else {"prefix": [first]}
-            rows = [row for row in rows if (row[0].startswith(first) if piece else row[0] == first)]
+        if part and order:
+            query |= {"prefix": [None if v is None else str(v)]}
+            rows = [row for row in rows if row[2] == v]
+            if part == "startswith":
+                query |= {"startswith": "x"}
+                rows = [row for row in rows if row[3] is not None and row[3].startswith("x")]
+        elif part:
+            query |= {"startswith": first} if part == "startswith" else {"prefix": [first]}
+            rows = [row for row in rows if (row[0].startswith(first) if part == "startswith" else row[0] == first)]
         if least is not None:
             query |= {"where": f"v >= {least}"}
             rows = [row for row in rows if row[2] is not None and row[2] >= least]
