@@ -95,6 +95,7 @@ export class App implements Owner {
     root.addEventListener("copy", (event) => this.copied(event));
     root.addEventListener("paste", (event) => this.pasted(event));
     model.on("change:store", this.storeChosen);
+    model.on("change:pending", this.pendingElsewhere);
   }
 
   async start(): Promise<void> {
@@ -114,6 +115,8 @@ export class App implements Owner {
     this.tree.show(stores, store === null ? null : { store, order: "" });
     if (store === null) this.say("empty", "There are no stores yet", "db.load(name, frame) or db.create(name, ...) makes one.");
     else await this.show({ store, order: this.opened.order ?? "" });
+    const waiting = this.model.get("pending");
+    if (typeof waiting === "number") this.status.changes((this.pending = waiting)); // the page was loaded again
     this.seen = this.opened.seq;
     await this.watch();
   }
@@ -131,6 +134,7 @@ export class App implements Owner {
 
   destroy(): void {
     this.model.off("change:store", this.storeChosen);
+    this.model.off("change:pending", this.pendingElsewhere);
     this.rpc.destroy();
     this.grid.destroy();
   }
@@ -465,6 +469,12 @@ export class App implements Owner {
     );
     if (answer) await this.rollback();
   }
+
+  /** Another page that shows this widget changed something. */
+  private readonly pendingElsewhere = (): void => {
+    const pending = this.model.get("pending");
+    if (typeof pending === "number" && pending !== this.pending && !this.rpc.waiting) this.run(this.changes({ pending }));
+  };
 
   private async pendingCount(): Promise<void> {
     const { changes } = await this.rpc.ask<{ changes: unknown[] }>("pending");

@@ -2,7 +2,7 @@
 
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { json, jsonParseLinter } from "@codemirror/lang-json";
-import { bracketMatching, defaultHighlightStyle, foldGutter, foldKeymap, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
+import { bracketMatching, defaultHighlightStyle, ensureSyntaxTree, foldGutter, foldKeymap, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, forEachDiagnostic, linter, lintGutter, setDiagnostics } from "@codemirror/lint";
 import { EditorState, type Extension } from "@codemirror/state";
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
@@ -62,7 +62,7 @@ export function largeEditor(
       json(),
       foldGutter(),
       lintGutter(),
-      linter((view) => (blank(view) ? [] : jsonParseLinter()(view)), { delay: 150 }),
+      linter((view) => (blank(view) ? [] : mistakes(view)), { delay: 150 }),
       syntaxHighlighting(STYLE),
       syntaxHighlighting(defaultHighlightStyle, { fallback: true }),
       bracketMatching(),
@@ -109,7 +109,7 @@ export function largeEditor(
     const given = view.state.doc.toString();
     if (given === shown && whole !== null) return dialog.close(""); // as it was stored, to the last blank
     if (!isJson) return void send(given);
-    const wrong = blank(view) ? [{ from: 0, to: 0, severity: "error" as const, message: "Nothing is no document" }] : jsonParseLinter()(view);
+    const wrong = blank(view) ? [{ from: 0, to: 0, severity: "error" as const, message: "Nothing is no document" }] : mistakes(view);
     if (wrong.length) {
       view.dispatch(setDiagnostics(view.state, wrong as Diagnostic[]));
       view.dispatch({ selection: { anchor: wrong[0]?.from ?? 0 }, scrollIntoView: true });
@@ -124,6 +124,20 @@ export function largeEditor(
   foot.append(button(editable ? "Cancel" : "Close", () => dialog.close("")));
   if (editable) foot.append(button("Save", accept, { class: "primary", title: "Ctrl+Enter" }));
   view.focus();
+}
+
+/** What is wrong with a document, and where: the browser does not always say the place, the tree of the text does. */
+function mistakes(view: EditorView): Diagnostic[] {
+  return jsonParseLinter()(view).map((found) => {
+    if (found.from > 0) return found;
+    let at: number | null = null;
+    ensureSyntaxTree(view.state, view.state.doc.length, 200)?.iterate({
+      enter: ({ type, from }) => {
+        if (type.isError) at ??= from;
+      },
+    });
+    return { ...found, from: at ?? 0, to: at ?? 0 };
+  });
 }
 
 function blank(view: EditorView): boolean {

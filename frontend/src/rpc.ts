@@ -64,6 +64,11 @@ export class Rpc {
     }
   }
 
+  /** Whether an answer is still to come. */
+  get waiting(): boolean {
+    return this.asked.size > 0;
+  }
+
   destroy(): void {
     this.model.off("msg:custom", this.receive);
     for (const one of [...this.asked.values()]) one.settle({ error: { code: "closed", message: "the view was closed" } });

@@ -6,6 +6,7 @@ from typing import Any
 
 import anywidget
 import traitlets
+from IPython import get_ipython
 
 from sopnb import display
 from sopnb.database import Database
@@ -32,6 +33,8 @@ class Shell(anywidget.AnyWidget):
 
     def __init__(self, view: View, **traits: Any) -> None:
         self._view = view
+        shell = get_ipython()
+        view.bind = None if shell is None else shell.user_ns.__setitem__
         super().__init__(**traits)
         self.on_msg(self._asked)
 
