@@ -102,7 +102,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Load the widgets when they are first asked for. Raises ``MissingPackage`` where the package anywidget is not installed."""
-    if name not in ("browse", "Browser"):
+    if name not in ("browse", "Browser", "History", "ImportWizard", "IndexBuilder"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         return getattr(importlib.import_module("sopnb.widgets"), name)

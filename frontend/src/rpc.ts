@@ -38,7 +38,9 @@ interface Asked {
 const TIMEOUT = 60_000;
 const BUSY = 1_000;
 /** These may be asked twice. */
-const READS = new Set(["open", "tree", "schema", "page", "seek", "count", "value", "pending", "poll", "watch", "log", "diff"]);
+const READS = new Set(["open", "tree", "schema", "page", "seek", "count", "value", "pending", "poll", "watch", "log", "diff", "progress"]);
+/** These take as long as the data is large. */
+const LONG = new Set(["export", "index.sample", "index.check", "index.create", "suggest", "import.preview", "import.run", "revert"]);
 
 export class Rpc {
   private readonly asked = new Map<number, Asked>();
@@ -84,7 +86,7 @@ export class Rpc {
       }, BUSY);
       const lost = setTimeout(
         () => settle({ error: { code: "timeout", message: "the kernel did not answer within a minute" } }),
-        TIMEOUT,
+        LONG.has(op) ? 2 ** 31 - 1 : TIMEOUT,
       );
       const settle: Asked["settle"] = ({ ok, error }) => {
         clearTimeout(busy);

@@ -6,7 +6,18 @@ so a bounded number of leaves however large or unfolded the store is, and no val
 """
 
 from sopnb.display.page import html
-from sopnb.display.panel import LARGE, MOST_LINES, SEARCHED_ROWS, Column, Panel, database_panel, selection_panel, store_panel, table_panel
+from sopnb.display.panel import (
+    LARGE,
+    MOST_LINES,
+    SEARCHED_ROWS,
+    Column,
+    Panel,
+    database_panel,
+    indexed,
+    selection_panel,
+    store_panel,
+    table_panel,
+)
 from sopnb.display.plain import TEXT_WIDTH, text
 from sopnb.display.values import LONGEST_VALUE, clean
 
@@ -21,6 +32,7 @@ __all__ = [
     "clean",
     "database_panel",
     "html",
+    "indexed",
     "selection_panel",
     "store_panel",
     "table_panel",

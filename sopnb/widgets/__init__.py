@@ -4,5 +4,8 @@ They are loaded when they are first asked for: ``sopnb.browse``, ``sopnb.IndexBu
 """
 
 from sopnb.widgets.browser import Browser, browse
+from sopnb.widgets.builder import IndexBuilder
+from sopnb.widgets.history import History
+from sopnb.widgets.wizard import ImportWizard
 
-__all__ = ["Browser", "browse"]
+__all__ = ["Browser", "History", "ImportWizard", "IndexBuilder", "browse"]

@@ -97,6 +97,7 @@ def served(target: Any, *, edit: bool = True) -> Iterator[tuple[Served, str]]:
                 "width": asked.get("width", "auto"),
                 "traits": json.dumps(
                     {"height": int(asked.get("height", "520")), "edit": shown.view.edit, "selection_key": None, "tokens": [], "store": ""}
+                    | json.loads(asked.get("traits", "{}"))
                 ),
             }
             if url.path == "/":
