@@ -163,7 +163,8 @@ class Shown:
               const runOnly = ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"];
               const { violations } = await axe.run(document, { runOnly, resultTypes: ["violations"] });
               const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-              return grave.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 160)} ${failureSummary}`));
+              const told = (id, node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`;
+              return grave.flatMap(({ id, nodes }) => nodes.map((node) => told(id, node)));
             }"""
         )
         return found
