@@ -434,7 +434,8 @@ def _alike(a: Any, b: Any) -> bool:
         return type(a) is type(b) and len(a) == len(b) and all(map(_alike, a, b))
     if isinstance(a, float | np.floating):
         return isinstance(b, float) and (bool(a == b) or (a != a and b != b))
-    return bool(a == b) and isinstance(a, str) == isinstance(b, str) and isinstance(a, bool | np.bool_) == isinstance(b, bool | np.bool_)
+    kinds = (str, bool | np.bool_, float)  # of what compares equal
+    return bool(a == b) and all(isinstance(a, each) == isinstance(b, each) for each in kinds)
 
 
 def documents(values: Iterable[Any], name: Any) -> Column:

@@ -144,6 +144,16 @@ def test_cut_categories_documents_nan_beside_na_and_attrs_come_back() -> None:
         assert store.upsert(frame.assign(cut=frame["cut"].cat.set_categories(CUT.cat.categories[:2])).head(2)).unchanged == 2
 
 
+@pytest.mark.parametrize("value", [[0, 0.0], [1, 2.5], [[1], [2.5]], [True, 1.0], [None, 1, 0.5]])
+def test_whole_numbers_beside_others_in_a_list_stay_whole(value: Any) -> None:
+    """A list of doubles would hold them, but they would come back as other numbers."""
+    frame = pd.DataFrame({"k": [1], "x": objects([value])})
+    with sopnb.open(":memory:", handle=QUIET) as db:
+        assert_same(db.load("frame", frame, "k")[:].to_pandas(), frame)
+        with pytest.raises(InvalidInput, match="'x' mixes"):
+            db.load("tuples", frame.assign(x=objects([tuple(value)])), "k")
+
+
 def test_the_frequency_of_an_index_comes_back_where_its_rows_do() -> None:
     frame = pd.DataFrame({"v": range(5)}, index=pd.date_range("2013-01-01", periods=5, freq="6h", name="at"))
     with sopnb.open(":memory:", handle=QUIET) as db:
