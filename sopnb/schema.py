@@ -513,7 +513,9 @@ class Schema:
                 message = f"store {store!r}, column {field.name!r}: {kind} does not fit {wanted}; cast the column before writing it"
                 raise SchemaMismatch(message, store=store, column=field.name)
             try:
-                if pa.types.is_nested(kind) and holds(kind, pa.types.is_null):
+                if pa.types.is_nested(kind) and not widens(kind, plain_type(field.type)):
+                    column = pa.chunked_array([pa.array(column.to_pylist(), wanted)])  # empty lists, of which none says of what
+                elif pa.types.is_nested(kind) and holds(kind, pa.types.is_null):
                     column = formed(column, wanted)  # Arrow's own cast of such lists is broken
                 if pa.types.is_integer(kind) and pa.types.is_decimal(wanted):
                     column = column.cast(pa.decimal128(20, 0))  # as many digits as any has; what fits is seen in the next step

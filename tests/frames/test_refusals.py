@@ -154,6 +154,17 @@ def test_whole_numbers_beside_others_in_a_list_stay_whole(value: Any) -> None:
             db.load("tuples", frame.assign(x=objects([tuple(value)])), "k")
 
 
+def test_empty_lists_fit_lists_of_anything() -> None:
+    frame = pd.DataFrame({"k": [1, 2, 3], "x": objects([[], [["a"]], [[]]]), "y": objects([[], [[1.5]], []])})
+    with sopnb.open(":memory:", handle=QUIET) as db:
+        store = db.load("frame", frame, "k")
+        assert store.upsert(frame.iloc[:1]).unchanged == 1
+        assert store.upsert(frame.iloc[:1].assign(k=9)).inserted == 1
+        assert_same(store[:3].to_pandas(), frame.iloc[:2])
+        with pytest.raises(InvalidInput, match="'x'"):
+            store.upsert(frame.iloc[:1].assign(x=objects([[1]])))
+
+
 def test_the_frequency_of_an_index_comes_back_where_its_rows_do() -> None:
     frame = pd.DataFrame({"v": range(5)}, index=pd.date_range("2013-01-01", periods=5, freq="6h", name="at"))
     with sopnb.open(":memory:", handle=QUIET) as db:
