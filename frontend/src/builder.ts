@@ -264,11 +264,12 @@ export class Builder extends Panel {
       return;
     }
     const wanted = this.specification.unique;
+    const told = new Set(examples.map((key) => key.map((value) => (value === null ? "null" : text(value))).join(" · ")));
     this.verdict.className = `verdict ${wanted ? "bad" : ""}`;
     this.verdict.replaceChildren(
       h("b", { text: "Not unique" }),
       ` ${plural(duplicates, "row has", "rows have")} the key of another one${among}; ${(100 * share).toFixed(1)} % of the keys differ`,
-      h("div", { class: "twice" }, "There twice: ", ...examples.flatMap((one, i) => [i ? ", " : "", h("code", { text: one.map((value) => (value === null ? "null" : text(value))).join(" · ") })])),
+      h("div", { class: "twice" }, "There twice: ", ...[...told].flatMap((one, i) => [i ? ", " : "", h("code", { text: one })])),
     );
   }
 

@@ -73,7 +73,7 @@ export class Past extends Panel {
     await this.read();
     const [newest, before] = this.log.commits;
     this.b = newest?.seq ?? 0;
-    this.a = before?.seq ?? this.b;
+    this.a = before?.seq ?? Math.max(0, this.b - 1);
     this.follow("between", () => this.given());
     if (!this.given()) this.between(this.a, this.b);
   }
@@ -116,23 +116,27 @@ export class Past extends Panel {
     }
     const before = (this.list.getRootNode() as ShadowRoot).activeElement;
     const again = before && this.list.contains(before) ? before.getAttribute("aria-label") : null;
-    const side = (commit: Commit, name: "a" | "b"): HTMLElement =>
+    const side = (seq: number, name: "a" | "b"): HTMLElement =>
       h(
         "td",
         {},
         h("input", {
           type: "radio",
           name: `side-${name}`,
-          checked: this[name] === commit.seq,
-          "aria-label": `Compare ${name === "a" ? "from" : "to"} commit ${commit.seq}`,
-          on: { change: () => (name === "a" ? this.between(commit.seq, Math.max(commit.seq, this.b)) : this.between(Math.min(this.a, commit.seq), commit.seq)) },
+          checked: this[name] === seq,
+          "aria-label": `Compare ${name === "a" ? "from" : "to"} commit ${seq}`,
+          on: { change: () => (name === "a" ? this.between(seq, Math.max(seq, this.b)) : this.between(Math.min(this.a, seq), seq)) },
         }),
       );
+    const authors = commits.some(({ author }) => author);
+    const heads = ["from", "to", "commit", "time", ...(authors ? ["author"] : []), "message", "stores", "new", "changed", "deleted", ""];
+    const numbers = new Set(["commit", "new", "changed", "deleted"]);
+    const begin = commits.length < MOST ? Math.max(0, (commits.at(-1)?.seq ?? 1) - 1) : null;
     this.list.replaceChildren(
       h(
         "table",
         {},
-        h("thead", {}, h("tr", {}, ...["from", "to", "commit", "time", "author", "message", "stores", "new", "changed", "deleted", ""].map((text, i) => h("th", { scope: "col", class: i === 2 || (i > 6 && i < 10) ? "right" : "", text })))),
+        h("thead", {}, h("tr", {}, ...heads.map((text) => h(text ? "th" : "td", { scope: text ? "col" : null, class: numbers.has(text) ? "right" : "", text })))),
         h(
           "tbody",
           {},
@@ -140,11 +144,11 @@ export class Past extends Panel {
             h(
               "tr",
               { class: commit.seq === this.a || commit.seq === this.b ? "chosen" : "" },
-              side(commit, "a"),
-              side(commit, "b"),
+              side(commit.seq, "a"),
+              side(commit.seq, "b"),
               h("td", { class: "right", text: count(commit.seq) }),
               h("td", { text: moment(commit.time), title: commit.time }),
-              h("td", { text: commit.author }),
+              authors ? h("td", { text: commit.author }) : null,
               h("td", { class: "said", title: [commit.message, commit.notes].filter(Boolean).join("\n") }, commit.message || h("span", { class: "muted", text: commit.notes || "no message" }), ...tags.filter(({ seq }) => seq === commit.seq).map(({ name }) => h("span", { class: "badge tag", text: name }))),
               h("td", { text: commit.stores.join(", ") }),
               ...([commit.inserted, commit.updated, commit.deleted].map((n) => h("td", { class: `right ${n ? "" : "muted"}`, text: count(n) }))),
@@ -152,6 +156,13 @@ export class Past extends Panel {
             ),
           ),
         ),
+        begin === null
+          ? null
+          : h(
+              "tfoot",
+              {},
+              h("tr", { class: begin === this.a ? "chosen" : "" }, side(begin, "a"), h("td"), h("td", { class: "right muted", text: count(begin) }), h("td", { class: "muted", colspan: String(heads.length - 3), text: begin ? "what was before" : "the empty database" })),
+            ),
       ),
     );
     if (again) this.list.querySelector<HTMLElement>(`[aria-label="${again}"]`)?.focus();

@@ -219,6 +219,7 @@ def test_commits_of_others_are_listed_as_they_come(browser: Browser, db: sopnb.D
     with panel(browser, db["weather"], "history") as seen:
         commits = seen.page.get_by_role("region", name="Commits")
         expect(commits.locator("tbody tr")).to_have_count(1)
+        expect(seen.page.get_by_role("region", name="Records that differ").locator("td.is")).to_have_count(3 * len(WEATHER))
         db["weather"].insert({"origin": "LGA", "hour": 3, "temp": 40.0}, message="one hour more")
         expect(commits.locator("tbody tr")).to_have_count(2)
         expect(seen.status).to_have_text("Commit 2 is new")
