@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import traitlets
@@ -13,6 +14,7 @@ from sopnb.index import IndexSpecification
 from sopnb.index.specification import expression_of, instead
 from sopnb.store import Store
 from sopnb.view import View
+from sopnb.view.data import of_frame
 from sopnb.widgets.asking import asked, line
 from sopnb.widgets.browser import Shell
 
@@ -40,7 +42,7 @@ class IndexBuilder(Shell):
     >>> builder = sopnb.IndexBuilder(weather)
     >>> builder.value = sopnb.IndexSpecification.of("origin", "-hour")
     >>> builder
-    IndexBuilder of 3 rows: origin, -hour
+    IndexBuilder of DataFrame of 3 rows: origin, -hour
     >>> builder.check()
     {'unique': True, 'duplicates': 0, 'share': 1.0}
     >>> builder.value = sopnb.IndexSpecification.of("origins")
@@ -56,11 +58,11 @@ class IndexBuilder(Shell):
     data: Any = traitlets.Dict(read_only=True, help="how messages name the target").tag(sync=True)
 
     def __init__(self, target: Any, *, height: int = 480) -> None:
-        store = isinstance(target, Store)
-        view = View(target if store else None, edit=store)
-        if not store:
+        self._target, self._of_store = target, isinstance(target, Store)
+        view = View(target if self._of_store else None, edit=self._of_store)
+        if not self._of_store:
             view.frames[FRAME] = target
-        self._named = {"store": view.title} if store else {"frame": FRAME}
+        self._named = {"store": view.title} if self._of_store else {"frame": FRAME}
         self._columns: list[dict[str, Any]] = asked(view, "index.fields", **self._named)["columns"]
         super().__init__(view, height=height, kind="index")
         self.set_trait("data", {**self._named, "creates": view.edit})
@@ -111,10 +113,12 @@ class IndexBuilder(Shell):
         self.specification = None if change["new"] is None else change["new"].to_json()
 
     def _panel(self) -> Panel:
-        title = "" if "frame" in self._named else self._view.title
         if self.value is None:
-            heads = tuple(display.Column(column["name"], column["type"]) for column in self._columns)
-            return Panel("Index of a frame" if not title else "Index", title, ("no field is chosen yet",), heads)
+            found: Panel = (
+                self._target._panel() if self._of_store else display.table_panel("Frame", of_frame(self._view.frames, FRAME).table)
+            )
+            return replace(found, facts=(*found.facts, "no field is chosen yet"))
+        title = self._view.title if self._of_store else ""
         shown = asked(self._view, "index.sample", **self._named, specification=self._chosen())
         kinds = {column["name"]: column["type"] for column in self._columns}
         descending = {field.name: field.descending for field in self.value.fields}
@@ -131,9 +135,5 @@ class IndexBuilder(Shell):
         return display.html(self)
 
     def __repr__(self) -> str:
-        told = f"store {self._view.title!r}" if "store" in self._named else self._rows()
+        told = f"store {self._view.title!r}" if self._of_store else f"{type(self._target).__name__} of {len(self._target):,} rows"
         return f"IndexBuilder of {told}{'' if self.value is None else f': {self.value}'}"
-
-    def _rows(self) -> str:
-        n = len(self._view.frames[FRAME])
-        return f"{n:,} {'row' if n == 1 else 'rows'}"
