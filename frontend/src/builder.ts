@@ -52,7 +52,12 @@ export class Builder extends Panel {
   private readonly suggested = h("div");
   private readonly verdict = h("div", { class: "verdict", role: "status", "aria-label": "Uniqueness" });
   private readonly sample = h("div", { class: "sample" });
-  private readonly name = h("input", { type: "text", placeholder: "name of the index", "aria-label": "Name of the index", on: { input: () => this.creatable() } });
+  private readonly name = h("input", {
+    type: "text",
+    placeholder: "name of the index",
+    "aria-label": "Name of the index",
+    on: { input: () => this.creatable(), keydown: (event: KeyboardEvent) => event.key === "Enter" && this.create.click() },
+  });
   private readonly create = button("Create index", () => void this.attempt(this.creates()), { class: "primary" });
 
   constructor(model: Model, root: HTMLElement) {

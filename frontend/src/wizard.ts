@@ -58,7 +58,7 @@ export class Wizard extends Panel {
     type: "text",
     placeholder: "name of the store",
     "aria-label": "Name of the store",
-    on: { input: () => this.named() },
+    on: { input: () => this.named(), keydown: (event: KeyboardEvent) => event.key === "Enter" && this.go.click() },
   });
   private readonly ifExists = choice(IF_EXISTS, "If the store is there", () => this.tell("if_exists", this.ifExists.value));
   private readonly onError = choice(ON_ERROR, "A row that does not fit", () => this.tell("on_error", this.onError.value));
