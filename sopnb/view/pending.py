@@ -114,9 +114,10 @@ class Pending:
 
     def _show(self, fresh: list[Change], *, anew: bool) -> None:
         if anew or self._work is None or self._work.done:
+            refused = {change.id for change in self._changes.values() if change.theirs is not None and change.theirs.reason}
             self._rebuild()
-            for change in fresh:
-                if change.theirs is not None and change.theirs.reason:
+            for change in self._changes.values():  # one that was there before may be the one that does not go with it
+                if change.theirs is not None and change.theirs.reason and change.id not in refused:
                     raise invalid(change.theirs.reason, column=self._unique_column(change))
             return
         for change in fresh:
@@ -152,11 +153,17 @@ class Pending:
             raise invalid(f"change {id} is not stale; there is nothing to resolve")
         if mine and change.theirs.reason:
             raise Refusal("conflict", f"it cannot be made: {change.theirs.reason}; discard it, or change the record otherwise")
+        before = dict(self._changes)
         del self._changes[change.store, change.key]
         self.version += 1
         self._release()
-        if mine:
+        if not mine:
+            return
+        try:
             self.put([_on_theirs(change, change.theirs)])
+        except BaseException:
+            self._changes = before
+            raise
 
     def rollback(self) -> None:
         """Forget all changes."""

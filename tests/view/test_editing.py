@@ -344,6 +344,8 @@ def test_a_change_whose_record_others_changed_is_resolved(browser: Browser, thei
     browser.refused("edit", "stale", store="s", key=row["key"], seq=seq, column="name", value="other")
     browser.refused("delete", "stale", store="s", rows=[{"key": row["key"], "seq": seq}])
     assert browser.ask("resolve", change=change["id"], keep=keep)["pending"] == int(keep == "mine")
+    told = [{"column": "name", "old": "theirs", "new": "mine"}] if keep == "mine" else []
+    assert [cell for change in changes(browser) for cell in change["cells"]] == told
     browser.ask("commit", message="")
     assert kept(theirs)[3] == (keep, 5)
 
@@ -555,3 +557,24 @@ def test_what_shows_the_changes_is_whole_or_not_there(
     assert len(changes(browser)) == 3
     browser.ask("commit", message="")
     assert [name for name, _ in kept(theirs).values()][:4] == ["mine", "mine", "mine", "name3"]
+
+
+def test_a_change_that_cannot_be_made_again_stays_to_be_resolved(browser: Browser, theirs: Any) -> None:
+    theirs.create_index("by_name", "name", unique=True)
+    browser.edit("s", browser.row("s", k="3"), "name", "wanted")
+    theirs.update(3, {"name": "theirs"})
+    browser.edit("s", browser.row("s", k="4"), "name", "wanted")
+    stale = changes(browser)[0]
+    assert browser.refused("resolve", "invalid", change=stale["id"], keep="mine")["column"] == "name"
+    assert [(c["key"], c["state"]) for c in changes(browser)] == [("3", "stale"), ("4", "")]
+
+
+def test_taking_a_name_back_that_another_change_took_is_refused(browser: Browser, theirs: Any) -> None:
+    theirs.create_index("by_name", "name", unique=True)
+    row, other = browser.row("s", k="3"), browser.row("s", k="4")
+    browser.edit("s", row, "name", "free")
+    browser.edit("s", other, "name", "name3")
+    browser.refused("edit", "invalid", store="s", key=row["key"], seq=row["seq"], column="name", value="name3")
+    assert [(c["key"], c["state"]) for c in changes(browser)] == [("3", ""), ("4", "")]
+    browser.ask("discard", change=changes(browser)[0]["id"])
+    assert [(c["key"], c["state"]) for c in changes(browser)] == [("4", "stale")]

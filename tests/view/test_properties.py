@@ -37,13 +37,15 @@ def place(row: Row, order: str) -> Any:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A pending change as the model knows it."""
+    """A pending change as the model knows it; its number is learned from the view."""
 
     id: int
     seq: int
     old: Row | None
     new: Row | None
     stale: bool = False
+    refused: bool = False
+    """Whether a unique index does not allow it."""
 
     @property
     def kind(self) -> str:
@@ -68,6 +70,9 @@ class Handle:
 class Browsing(RuleBasedStateMachine):
     """A browser beside a model: ``there`` are the committed rows with the commits that wrote them, ``waiting`` the pending changes."""
 
+    unique = False
+    """Whether no two records may have the same name."""
+
     def __init__(self) -> None:
         super().__init__()
         self.cluster = Cluster(leaf_rows=3, leaf_bytes=300, inline_rows=2)
@@ -75,11 +80,12 @@ class Browsing(RuleBasedStateMachine):
         self.mine = sopnb.Database(Lease.over(self.cluster.open(progress=False)))
         self.store = self.theirs.create("s", schema={"a": "string", "b": "int64", "v": "int64", "name": "string"}, index=["a", "-b"])
         self.store.create_index("by_v", ["-v", "name"])
+        if self.unique:
+            self.store.create_index("by_name", "name", unique=True)
         self.browser = Browser(self.mine)
         self.there: dict[Key, tuple[Row, int]] = {}
         self.waiting: dict[Key, Waiting] = {}
         self.seen: list[Handle] = []
-        self.ids = 0
 
     def teardown(self) -> None:
         self.cluster.verify()
@@ -100,7 +106,34 @@ class Browsing(RuleBasedStateMachine):
             if change.kind == "delete" and row is None:
                 del self.waiting[key]
             else:
-                self.waiting[key] = replace(change, stale=seq != change.seq)
+                self.waiting[key] = replace(change, stale=seq != change.seq, refused=False)
+        while (culprit := self.culprit(self.waiting)) is not None:
+            self.waiting[culprit] = replace(self.waiting[culprit], stale=True, refused=True)
+
+    def culprit(self, waiting: dict[Key, Waiting]) -> Key | None:
+        """The first change after which two records have the same name, if they have in the end."""
+        live = {key: change for key, change in waiting.items() if not change.stale}
+        if not self.unique or self.fits({**self.rows, **{key: change.new for key, change in live.items()}}):
+            return None
+        rows: dict[Key, Row | None] = dict(self.rows)
+        for key, change in live.items():
+            rows[key] = change.new
+            if not self.fits(rows):
+                return key
+        raise AssertionError(live)
+
+    @property
+    def rows(self) -> dict[Key, Row | None]:
+        return {key: row for key, (row, _) in self.there.items()}
+
+    @staticmethod
+    def fits(rows: dict[Key, Row | None]) -> bool:
+        names = [row[3] for row in rows.values() if row is not None]
+        return len(set(names)) == len(names)
+
+    def allowed(self, key: Key, new: Row | None) -> bool:
+        """Whether a record may become this, with all that waits."""
+        return not self.unique or self.fits({**{k: row for k, (row, _) in self.shown.items()}, key: new})
 
     @property
     def shown(self) -> dict[Key, tuple[Row, int]]:
@@ -119,10 +152,6 @@ class Browsing(RuleBasedStateMachine):
             self.waiting.pop(key, None)
         else:
             self.waiting[key] = change
-
-    def new_id(self) -> int:
-        self.ids += 1
-        return self.ids
 
     # -- looking --------------------------------------------------------------------------------------------------------------
 
@@ -188,8 +217,11 @@ class Browsing(RuleBasedStateMachine):
             return
         at = NAMES.index(column)
         new: Any = (*row[:at], value, *row[at + 1 :])
+        if not self.allowed(handle.key, new):
+            assert told["error"]["code"] == "invalid"
+            return
         assert dict(zip(told["ok"]["columns"], told["ok"]["row"]["cells"], strict=True)) == wire(new)
-        id = self.new_id() if before is None else before.id
+        id = 0 if before is None else before.id
         self.put(handle.key, Waiting(id, seq, row if before is None else before.old, new))
         assert told["ok"]["pending"] == len(self.waiting)
 
@@ -199,12 +231,12 @@ class Browsing(RuleBasedStateMachine):
         row = (*key, v, name)
         told = self.browser.answer("insert", store="s", record=wire(row))
         before = self.waiting.get(key)
-        if key in self.shown or (before is not None and before.stale):
+        if key in self.shown or (before is not None and before.stale) or not self.allowed(key, row):
             assert told["error"]["code"] == "invalid"
         elif before is not None:
             self.put(key, replace(before, new=row))
         else:
-            self.put(key, Waiting(self.new_id(), 0, None, row))
+            self.put(key, Waiting(0, 0, None, row))
             assert told["ok"]["position"] == sum((a, -b) < (key[0], -key[1]) for a, b in self.shown)
 
     @precondition(lambda self: self.seen)
@@ -220,10 +252,11 @@ class Browsing(RuleBasedStateMachine):
                 return
         for handle, row, before in states:
             if row is not None:
-                id = self.new_id() if before is None else before.id
+                id = 0 if before is None else before.id
                 self.put(handle.key, Waiting(id, row[1], row[0] if before is None else before.old, None))
         assert told["ok"]["pending"] == len(self.waiting)
 
+    @precondition(lambda self: not self.unique)
     @rule(rows=st.lists(st.tuples(KEYS, NUMBERS), min_size=1, max_size=4, unique_by=lambda row: row[0]), upsert=st.booleans())
     def paste(self, rows: list[tuple[Key, int | None]], upsert: bool) -> None:
         self.look()
@@ -244,15 +277,6 @@ class Browsing(RuleBasedStateMachine):
                 self.put(key, Waiting(0, seq, row if change is None else change.old, new) if change is None else replace(change, new=new))
             else:
                 self.put(key, Waiting(0, 0, None, (*key, v, None)) if change is None else replace(change, new=(*key, v, None)))
-        self.learn_ids()
-
-    def learn_ids(self) -> None:
-        """Take the numbers of changes that were made together from the view, which may give them in any order."""
-        ids = {change["token"]: change["id"] for change in self.browser.ask("pending")["changes"]}
-        tokens = {change["key"]: change["token"] for change in self.browser.ask("pending")["changes"]}
-        for key, change in self.waiting.items():
-            self.waiting[key] = replace(change, id=ids[tokens[f"{key[0]}, {key[1]}"]])
-        self.ids = self.browser.view._pending._ids
 
     @staticmethod
     def touched(change: Waiting, row: Row) -> set[str]:
@@ -278,14 +302,22 @@ class Browsing(RuleBasedStateMachine):
         if not stale:
             return
         key = stale[which % len(stale)]
-        change = self.waiting.pop(key)
-        self.browser.ask("resolve", change=change.id, keep="mine" if mine else "theirs")
+        change = self.waiting[key]
+        told = self.browser.answer("resolve", change=change.id, keep="mine" if mine else "theirs")
+        if mine and change.refused:
+            assert told["error"]["code"] == "conflict"
+            return
         if not mine:
+            del self.waiting[key]
             return
         row, seq = self.there.get(key, (None, 0))
         new: Any = change.new
         if row is not None and change.kind == "update":
             new = tuple(mine if name in change.columns else their for name, mine, their in zip(NAMES, new, row, strict=True))
+        if not self.allowed(key, new):
+            assert told["error"]["code"] == "invalid"
+            return
+        del self.waiting[key]
         self.put(key, Waiting(change.id, seq, row, new))
 
     @rule()
@@ -315,13 +347,23 @@ class Browsing(RuleBasedStateMachine):
     @rule(key=KEYS, v=NUMBERS, name=WORDS)
     def others_write(self, key: Key, v: int | None, name: str | None) -> None:
         row = (*key, v, name)
+        if self.unique and not self.fits({**self.rows, key: row}):
+            return
         counts = self.store.upsert(dict(zip(NAMES, row, strict=True)))
         if counts.inserted or counts.updated:
             self.there[key] = row, counts.seq
 
+    @precondition(lambda self: self.waiting)
+    @rule(which=st.integers(0, 10**6), v=NUMBERS)
+    def others_write_the_same(self, which: int, v: int | None) -> None:
+        key = sorted(self.waiting)[which % len(self.waiting)]
+        self.others_write(key, v, f"theirs {key}")
+
     @rule(rows=st.dictionaries(KEYS, NUMBERS, min_size=3, max_size=8))
     def others_load(self, rows: dict[Key, int | None]) -> None:
-        written = {key: (*key, v, "") for key, v in rows.items()}
+        written = {key: (*key, v, f"{key}" if self.unique else "") for key, v in rows.items()}
+        if self.unique and not self.fits({**self.rows, **written}):
+            return
         counts = self.store.upsert([dict(zip(NAMES, row, strict=True)) for row in written.values()])
         self.there |= {key: (row, counts.seq) for key, row in written.items() if key not in self.there or self.there[key][0] != row}
 
@@ -345,7 +387,8 @@ class Browsing(RuleBasedStateMachine):
         assert set(told) == {f"{a}, {b}" for a, b in self.waiting}
         for (a, b), change in self.waiting.items():
             found = told[f"{a}, {b}"]
-            assert (found["id"], found["kind"], found["state"]) == (change.id, change.kind, "stale" if change.stale else "")
+            assert (found["kind"], found["state"]) == (change.kind, "stale" if change.stale else "")
+            self.waiting[a, b] = replace(change, id=found["id"])
             old, new = (None if row is None else wire(row) for row in (change.old, change.new))
             wanted = [
                 {"column": name, "old": None if old is None else old[name], "new": None if new is None else new[name]}
@@ -353,7 +396,8 @@ class Browsing(RuleBasedStateMachine):
             ]  # fmt: skip
             assert found["cells"] == wanted
             if change.stale:
-                row, seq = self.there.get((a, b), (None, 0))
+                row, seq = (change.old, change.seq) if change.refused else self.there.get((a, b), (None, 0))
+                assert bool(found["stale"]["reason"]) == change.refused
                 assert found["stale"]["theirs"] == (
                     None if row is None else {n: w for n, w in wire(row).items() if n in self.touched(change, row)}
                 )
@@ -367,3 +411,13 @@ class Browsing(RuleBasedStateMachine):
 
 TestBrowsing = Browsing.TestCase
 TestBrowsing.settings = settings(stateful_step_count=25)
+
+
+class UniqueBrowsing(Browsing):
+    """The same where a unique index says of some changes that they do not go together."""
+
+    unique = True
+
+
+TestUniqueBrowsing = UniqueBrowsing.TestCase
+TestUniqueBrowsing.settings = settings(stateful_step_count=25)
