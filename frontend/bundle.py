@@ -94,9 +94,11 @@ def install(*, dev: bool) -> None:
     )
     if done.returncode:
         asked = subprocess.run([*npm, "config", "get", "registry"], cwd=HERE, env=environment, capture_output=True, text=True, check=False)
+        stack = re.compile(r"npm error\s*(at |[a-z]+: |\}|$|A complete log)")
+        told = "\n".join(line for line in done.stderr.splitlines() if not stack.match(line))[:1000]
         raise NotBuilt(
             f"the packages that frontend/package-lock.json names could not be fetched from {asked.stdout.strip()}; npm says\n"
-            f"{done.stderr.strip()[-2000:]}\n"
+            f"{told}\n"
             "The front end of the browser of stores is built with them. Where npm's registry cannot be reached, install a wheel or an "
             "sdist of sopnb, which carry it built, or name a mirror: npm config set registry URL"
         )

@@ -33,5 +33,8 @@ class FrontendHook(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Make the bundle."""
-        bundle.make()
+        try:
+            bundle.make()
+        except bundle.NotBuilt as error:
+            self.app.abort(f"\n{error}\n")
         build_data["artifacts"].append("sopnb/widgets/static/*")

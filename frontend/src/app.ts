@@ -1,13 +1,14 @@
 /** The browser of stores: its layout, and what happens between its parts. */
 
 import { Statusbar, Toolbar } from "./bars";
+import { copied, toClipboard, tsv, whole } from "./clipboard";
 import { chooseColumns } from "./columns";
 import { count, h, icon, plural } from "./dom";
 import { exportSheet } from "./exports";
 import { BLOCK, Grid, type Owner } from "./grid";
 import { largeEditor } from "./json";
 import { pendingSheet, said } from "./pending";
-import { addRow, deleteRows, pasteRows, toClipboard, tsv } from "./rows";
+import { addRow, deleteRows, pasteRows } from "./rows";
 import { type Changed, type Model, Refused, Rpc } from "./rpc";
 import { Search } from "./search";
 import { ask } from "./sheet";
@@ -74,8 +75,8 @@ export class App implements Owner {
       (key) => this.run(this.seek(key)),
     );
     this.status = new Statusbar({
-      goto: (position) => this.grid.goto(position),
-      step: (by) => this.grid.goto(Math.max(0, this.grid.focusedPosition()) + by),
+      goto: (position) => this.goto(position),
+      step: (by) => this.goto(Math.max(0, this.grid.focusedPosition()) + by),
       countAll: () => this.run(this.countAll()),
       pending: () => this.run(this.list()),
       commit: () => this.run(this.list()),
@@ -309,13 +310,19 @@ export class App implements Owner {
   private async seek(key: Wire[]): Promise<void> {
     try {
       const { position, found } = await this.rpc.ask<{ position: number; found: boolean }>("seek", { query: this.query, key });
-      this.grid.goto(position);
+      this.goto(position);
       this.search.say("");
       this.status.say(found ? `Found at row ${count(position + 1)}` : `Not found; row ${count(position + 1)} is the nearest after it`, found ? "good" : "news");
     } catch (error) {
       if (error instanceof Refused && error.code === "invalid") this.search.say(error.message, error.column ?? this.order()?.fields[0]?.name ?? null);
       else throw error;
     }
+  }
+
+  /** Go to a row, at most to the last, if there are any. */
+  private goto(position: number): void {
+    const { total } = this.pages;
+    if (total) this.grid.goto(Math.min(position, total - 1));
   }
 
   private async countAll(): Promise<void> {
@@ -536,8 +543,8 @@ export class App implements Owner {
     const inGrid = this.inGrid(event);
     if (command && event.key.toLowerCase() === "g") this.status.focusPosition();
     else if (command && event.key.toLowerCase() === "f" && !(event.target as Element).closest("dialog")) this.search.focus();
-    else if (command && inGrid && event.key === "Home") this.grid.goto(0);
-    else if (command && inGrid && event.key === "End") this.grid.goto((this.pages.total ?? 1) - 1);
+    else if (command && inGrid && event.key === "Home") this.goto(0);
+    else if (command && inGrid && event.key === "End") this.goto(Infinity);
     else if (event.key === "Delete" && inGrid && this.editable && !this.grid.editing) this.run(this.remove());
     else return;
     event.preventDefault();
@@ -550,52 +557,19 @@ export class App implements Owner {
 
   private copied(event: ClipboardEvent): void {
     if (!this.inGrid(event)) return;
-    const table = this.table();
+    const found = copied(this.grid, this.names());
     event.preventDefault();
-    if (table.whole && event.clipboardData) {
-      event.clipboardData.setData("text/plain", tsv(table.cells));
-      this.status.say(table.told, "good");
+    if (found.whole && event.clipboardData) {
+      event.clipboardData.setData("text/plain", tsv(found.cells));
+      this.status.say(found.told, "good");
     } else this.run(this.copy());
   }
 
   private async copy(): Promise<void> {
-    const table = this.table();
-    if (!table.rows.length) return this.status.say("Select the rows to copy, or put the focus on one");
-    const cells = await Promise.all(
-      table.cells.map((line, at) =>
-        Promise.all(
-          line.map(async (value, place) => {
-            const row = table.rows[at - table.headed];
-            const column = table.columns[place];
-            if (!isCut(value) || !row || !column) return value;
-            return (await this.rpc.ask<{ value: Wire }>("value", { store: this.query.store, key: row.key, column: column.name })).value;
-          }),
-        ),
-      ),
-    );
-    await toClipboard(this.root, tsv(cells));
-    this.status.say(table.told, "good");
-  }
-
-  /** What is copied: the selected rows with a line of names, else the cell with the focus. */
-  private table(): { rows: Row[]; columns: Column[]; cells: (Wire | undefined)[][]; headed: number; told: string; whole: boolean } {
-    const chosen = this.grid.chosen();
-    const at = this.grid.focusedPosition();
-    const focused = this.grid.row(at);
-    const rows = chosen.length ? chosen : focused ? [focused] : [];
-    const column = this.grid.focusedColumn();
-    const columns = chosen.length || !column ? this.grid.shown() : [column];
-    const names = this.names();
-    const body = rows.map(({ cells }) => columns.map(({ name }) => cells[names.indexOf(name)]));
-    const headed = chosen.length ? 1 : 0;
-    return {
-      rows,
-      columns,
-      headed,
-      cells: headed ? [columns.map(({ name }) => name), ...body] : body,
-      told: chosen.length ? `${plural(rows.length, "row")} copied` : "The value was copied",
-      whole: !body.flat().some(isCut),
-    };
+    const found = copied(this.grid, this.names());
+    if (!found.rows.length) return this.status.say("Select the rows to copy, or put the focus on one");
+    await toClipboard(this.root, tsv(await whole(found, this.rpc, this.query.store)));
+    this.status.say(found.told, "good");
   }
 
   private pasted(event: ClipboardEvent): void {

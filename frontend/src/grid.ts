@@ -226,8 +226,8 @@ export class Grid {
 
   /** Show the row at a position, and focus it. */
   goto(position: number, column?: string): void {
-    const last = Math.max(0, this.api.getDisplayedRowCount() - 1);
-    const at = Math.min(Math.max(0, position), last);
+    const at = Math.max(0, position);
+    if (at >= this.api.getDisplayedRowCount()) this.api.setRowCount(at + 1, true); // a row that is new; the next page says how many there are
     const shown = column ?? this.api.getFocusedCell()?.column.getColId() ?? this.columns[0]?.name;
     this.api.ensureIndexVisible(at, "middle");
     if (shown) this.api.setFocusedCell(at, shown);

@@ -1,11 +1,12 @@
-/** Rows as a whole: adding one by a form, deleting, pasting from a spreadsheet, copying to one. */
+/** Rows as a whole: adding one by a form, deleting, pasting from a spreadsheet. */
 
+import { cellsOf, tsv } from "./clipboard";
 import { button, h, plural } from "./dom";
 import { Field } from "./editors";
 import { typeMark } from "./headers";
 import { Refused, type Rpc } from "./rpc";
 import { ask, sheet } from "./sheet";
-import { type Column, isCut, type Reported, type Row, type Wire } from "./wire";
+import type { Column, Reported, Row, Wire } from "./wire";
 
 /** Open the form of a new row; `done` gets where it stands now. */
 export function addRow(host: HTMLElement, rpc: Rpc, store: string, columns: Column[], done: (position: number | null) => Promise<void>): void {
@@ -90,33 +91,6 @@ export async function deleteRows(host: HTMLElement, rpc: Rpc, store: string, row
   return true;
 }
 
-/** Cells of tab separated text, as spreadsheets write it: quotes where a cell holds tabs, quotes or line ends. */
-export function cellsOf(tsv: string): string[][] {
-  const rows: string[][] = [];
-  let row: string[] = [];
-  let at = 0;
-  while (at < tsv.length) {
-    const quoted = tsv[at] === '"' ? /"((?:[^"]|"")*)"(?=\t|\r?\n|$)/y : null;
-    if (quoted) quoted.lastIndex = at;
-    const inQuotes = quoted?.exec(tsv);
-    const plain = /[^\t\r\n]*/y;
-    plain.lastIndex = at;
-    const found = inQuotes ?? (plain.exec(tsv) as RegExpExecArray);
-    row.push(inQuotes ? (inQuotes[1] ?? "").replaceAll('""', '"') : found[0]);
-    at += found[0].length;
-    if (tsv[at] === "\t") {
-      at++;
-      if (at < tsv.length) continue;
-      row.push("");
-    }
-    if (tsv[at] === "\r") at++;
-    if (tsv[at] === "\n") at++;
-    rows.push(row);
-    row = [];
-  }
-  return rows;
-}
-
 /** Open the sheet that takes rows from a spreadsheet. */
 export function pasteRows(host: HTMLElement, rpc: Rpc, store: string, columns: Column[], unique: boolean, given: string, done: () => Promise<void>): void {
   const { body, foot, close } = sheet(host, `Paste rows into ${store}`);
@@ -194,32 +168,4 @@ export function pasteRows(host: HTMLElement, rpc: Rpc, store: string, columns: C
   foot.append(h("div", { class: "foot-line end" }, button("Close", close), go));
   look();
   area.focus();
-}
-
-/** A value as a cell of tab separated text; null is the empty cell. */
-export function tsvCell(value: Wire | undefined): string {
-  if (value === null || value === undefined) return "";
-  const plain = isCut(value) ? value.cut : String(value);
-  return /[\t\r\n"]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
-}
-
-export function tsv(rows: (Wire | undefined)[][]): string {
-  return rows.map((row) => row.map(tsvCell).join("\t")).join("\n");
-}
-
-/** Put a text on the clipboard, by whichever way the page allows. */
-export async function toClipboard(host: HTMLElement, text: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const area = h("textarea", { class: "hidden", "aria-hidden": "true", tabindex: "-1" });
-    const before = (host.getRootNode() as ShadowRoot).activeElement as HTMLElement | null;
-    area.value = text;
-    host.append(area);
-    area.select();
-    const copied = document.execCommand("copy");
-    area.remove();
-    before?.focus();
-    if (!copied) throw new Error("the browser does not let this page copy; press Ctrl+C on the grid instead");
-  }
 }

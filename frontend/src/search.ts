@@ -26,7 +26,7 @@ export class Search {
       type: "text",
       class: "exact",
       "aria-label": "Condition in CEL",
-      placeholder: "condition, such as  dep_delay > 60 && dest == 'IAH'",
+      placeholder: "condition in CEL",
       spellcheck: "false",
       autocomplete: "off",
       on: { keydown: (event: KeyboardEvent) => event.key === "Enter" && this.filter(), input: () => this.say("") },
@@ -61,6 +61,7 @@ export class Search {
   setOrder(order: Order, columns: Column[], reverse: boolean): void {
     const before = new Map(this.fields.map(({ name }, place) => [name, this.inputs[place]?.value ?? ""]));
     const by = new Map(columns.map((column) => [column.name, column]));
+    this.condition.placeholder = suggested(columns);
     this.fields = order.fields.filter(({ name }) => name !== "_id" || order.fields.length === 1);
     this.inputs = [];
     this.boxes.replaceChildren(
@@ -165,6 +166,15 @@ export class Search {
     }
     return { prefix, startswith: null };
   }
+}
+
+/** A condition that these columns could have. */
+function suggested(columns: Column[]): string {
+  const named = columns.filter(({ name, computed }) => /^[A-Za-z_]\w*$/.test(name) && !computed);
+  const number = named.findLast(({ kind, key }) => key === 0 && (kind === "int" || kind === "float"));
+  const text = named.findLast(({ kind, key }) => key === 0 && (kind === "text" || kind === "category"));
+  const parts = [number && `${number.name} > 60`, text && `${text.name} == '${text.categories?.[0] ?? "a"}'`].filter(Boolean);
+  return parts.length ? `condition, such as  ${parts.join(" && ")}` : "condition in CEL";
 }
 
 function mark(input: HTMLInputElement, wrong: boolean): void {

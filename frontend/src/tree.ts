@@ -66,7 +66,7 @@ export class Tree {
         h("span", { class: "name", text: store.name }),
         h("span", { class: "count", text: count(store.rows) }),
       ),
-      h("div", { class: "facts", title: facts.join(" · ") }, ...facts.map((fact) => h("span", { text: fact }))),
+      h("div", { class: "facts", title: `${facts.join(" · ")}${store.changed ? ` (${new Date(store.changed).toLocaleString()})` : ""}` }, ...facts.map((fact) => h("span", { text: fact }))),
       open && h("ul", { role: "group" }, ...store.indexes.map((index) => this.indexItem(store, index.name, index.index, index.unique))),
     );
   }
@@ -139,8 +139,8 @@ export class Tree {
 export function ago(iso: string): string {
   const seconds = Math.max(0, (Date.now() - Date.parse(iso)) / 1000);
   if (!Number.isFinite(seconds)) return "";
-  if (seconds < 60) return "just now";
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
-  return `${Math.floor(seconds / 86_400)} d ago`;
+  if (seconds < 60) return "now";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
 }

@@ -213,6 +213,7 @@ def test_a_row_is_added_by_a_form(seen: Shown, db: Any) -> None:
     expect(seen.sheet).to_have_count(0)
     seen.shows(30, "big", "9007199254740993")
     seen.shows(30, "price", "null")
+    expect(seen.page.get_by_label("Go to row")).to_have_value("31")
     expect(seen.page.locator(".ag-row.is-new [col-id='note']")).to_have_text("new")
     assert 1000 not in db["things"]
 

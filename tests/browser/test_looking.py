@@ -226,6 +226,9 @@ def test_a_store_without_records_and_a_database_without_stores_say_so(browser: B
     with kinds() as db, shown(browser, db) as seen:
         seen.open()
         expect(seen.page.locator(".blank-title")).to_have_text("nothing has no rows")
+        for name in ("First row", "Last row", "Next row"):
+            seen.button(name).click()
+        expect(seen.page.locator(".ag-row")).to_have_count(0)
         seen.store("things")
         seen.shows(0, "id", "0")
     with many() as db:
