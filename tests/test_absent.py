@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import pytest
 
-OPTIONAL = ("polars", "duckdb", "IPython", "ipywidgets", "cel_expr_python", "celpy")
+OPTIONAL = ("polars", "duckdb", "IPython", "ipywidgets", "anywidget", "cel_expr_python", "celpy")
 SETUP = f"""
 import sys
 for name in {[name for name in OPTIONAL if find_spec(name) is not None]!r}:
@@ -25,6 +25,8 @@ CALLS = {
     "planes[:].to_polars()": ("polars", "polars"),
     "planes.to_polars(lazy=True)": ("polars", "polars"),
     "planes.where('seats / seats == 1')": ("cel-expr-python", "cel"),
+    "sopnb.browse(planes)": ("anywidget", "widgets"),
+    "sopnb.Browser": ("anywidget", "widgets"),
     "db.sql('select * from planes').to_pandas()": ("duckdb", "sql"),
 }
 

