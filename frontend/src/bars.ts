@@ -1,6 +1,6 @@
 /** The bar above the grid, with what can be done, and the one below it, with where one is and what is pending. */
 
-import { button, count, h, icon, plural } from "./dom";
+import { button, count, h, icon, plural, rename } from "./dom";
 import type { Order } from "./wire";
 
 export interface Acts {
@@ -75,11 +75,11 @@ export class Toolbar {
   }
 
   columns(shown: number, all: number): void {
-    (this.toColumns.lastChild as HTMLElement).textContent = shown === all ? "Columns" : `Columns ${shown} of ${all}`;
+    rename(this.toColumns, shown === all ? "Columns" : `Columns ${shown} of ${all}`);
   }
 
   chosen(rows: number): void {
-    (this.remove.lastChild as HTMLElement).textContent = rows > 0 ? `Delete ${count(rows)}` : "Delete";
+    rename(this.remove, rows > 0 ? `Delete ${count(rows)}` : "Delete");
   }
 }
 

@@ -72,10 +72,16 @@ export function button(label: string, act: () => void, given: Given & { icon?: I
   const { icon: drawn, bare, ...rest } = given;
   return h(
     "button",
-    { type: "button", title: rest.title ?? label, "aria-label": bare ? label : null, ...rest, on: { click: act } },
+    { type: "button", title: rest.title ?? label, "aria-label": drawn || bare ? label : null, ...rest, on: { click: act } },
     drawn ? icon(drawn) : null,
     bare ? null : h("span", { text: label }),
   );
+}
+
+/** Give a button with an icon another text; it is its name where there is room for the icon only. */
+export function rename(renamed: HTMLButtonElement, label: string): void {
+  renamed.setAttribute("aria-label", label);
+  (renamed.lastChild as HTMLElement).textContent = label;
 }
 
 const counting = new Intl.NumberFormat("en-US");

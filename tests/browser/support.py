@@ -174,7 +174,7 @@ class Shown:
 def shown(browser: Browser, target: Any, *, edit: bool = True, **how: Any) -> Iterator[Shown]:
     """Show a database, a store or a selection; in the end nothing has left this machine, and the browser did not complain."""
     with served(target, edit=edit) as (view, url):
-        context = browser.new_context(**{"viewport": {"width": 1240, "height": 640}, **how})
+        context = browser.new_context(**{"viewport": {"width": 1240, "height": 640}, "reduced_motion": "reduce", **how})
         try:
             seen = Shown(context.new_page(), view, url)
             yield seen

@@ -74,3 +74,14 @@ def test_dialogs(seen: Shown) -> None:
     seen.press("Control+End", ",")
     expect(seen.dialog.locator(".json-status.bad")).to_have_text(re.compile("^Line"))
     assert seen.faults() == []
+
+
+def test_buttons_keep_their_names_in_a_narrow_cell(browser: Browser, db: Any) -> None:
+    with shown(browser, db["things"]) as seen:
+        seen.open(width="400px")
+        seen.shows(0, "id", "0")
+        for name in ("Add row", "Delete", "Paste", "Columns", "Copy", "Export", "Search", "Go to key"):
+            expect(seen.button(name)).to_be_visible()
+        seen.page.locator(".ag-row[row-index='1'] input").check()
+        expect(seen.button("Delete 1")).to_be_visible()
+        assert seen.faults() == []
