@@ -80,7 +80,7 @@ def test_uniqueness_is_checked_on_all_rows(db: Any) -> None:
 
 def test_pending_edits_count_in_checks(db: Any) -> None:
     browser = Browser(db)
-    browser.edit("flights", browser.row("flights", flight="3"), "dest", "XXX")
+    browser.edit("flights", browser.row("flights", flight="3"), "dest", "ZZZ")
     assert browser.ask("index.check", store="flights", specification=said("dest"))["duplicates"] == 95
 
 
