@@ -9,7 +9,7 @@ from typing import Any
 from sopnb.access.altering import Alteration, asked
 from sopnb.access.lease import Lease
 from sopnb.access.progress import Progress
-from sopnb.access.ways import projection_of, store_of
+from sopnb.access.ways import store_of
 from sopnb.engine.projection import Projection
 from sopnb.engine.state import State, StoreState
 from sopnb.errors import InvalidInput, InvalidState
@@ -86,7 +86,7 @@ class Admin:
 def _successor(source: StoreState, state: State, change: Alteration, owner: str, name: str) -> Projection:
     if state.successor(source.id) is not None:
         raise InvalidState(f"store {name!r} is being altered already; wait until that is done")
-    indexes = {each: projection_of(index) for each, index in state.indexes(source.id).items()}
+    indexes = {each: index.how for each, index in state.indexes(source.id).items()}
     unfinished = [each for each, index in indexes.items() if not index.ready]
     if unfinished:
         raise InvalidState(f"store {name!r}: the index {unfinished[0]!r} is being built; wait until that is done")

@@ -19,7 +19,7 @@ from sopnb.access.reading import Reading, commit_of
 from sopnb.access.record import Record
 from sopnb.access.scan import Scan
 from sopnb.access.valuefile import ValueMode, open_value
-from sopnb.access.ways import Access, ByIndex, projection_of
+from sopnb.access.ways import Access, ByIndex
 from sopnb.cursor import Cursor
 from sopnb.engine.bulk import Kind, OnError
 from sopnb.engine.counts import Counts
@@ -411,8 +411,7 @@ class Store:
     def indexes(self) -> dict[str, IndexSpecification]:
         """Return the secondary indexes by name."""
         state, store = self._access.store()
-        found = {name: projection_of(each) for name, each in state.indexes(store.id).items()}
-        return {name: each.specification for name, each in sorted(found.items()) if each.ready}
+        return {name: each.how.specification for name, each in state.readable(store.id).items()}
 
     def create_index(self, name: str, fields: str | Sequence[str] | IndexSpecification, *, unique: bool = False,
                      carrying: str | Sequence[str] = (), message: str = "") -> None:  # fmt: skip

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sopnb
+from sopnb.engine.building import Builder
 from sopnb.errors import Conflict, DuplicateKey, InvalidInput, InvalidState, ReadOnly, SchemaMismatch, StoreNotFound
 from tests.api_support import QUIET
 
@@ -95,6 +96,20 @@ def test_a_new_key_that_is_not_unique_is_refused_and_leaves_no_trace(db: sopnb.D
     assert store[:].to_pandas().equals(FRAME)
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_the_key_that_several_records_would_have_is_named(monkeypatch: pytest.MonkeyPatch, late: bool) -> None:
+    """Wherever it is found: in pieces that are put together, or among what others wrote meanwhile."""
+    handle = sopnb.HandleSettings(progress=False, maintenance="off", load_bytes=20_000)
+    with sopnb.open(":memory:", settings=sopnb.DatabaseSettings(leaf_rows=64, inline_rows=10), handle=handle) as db:
+        store = db.create("pairs", schema={"k": "int64", "u": "int64"}, index="k")
+        store.insert(pd.DataFrame({"k": range(3000), "u": [7 if k == 2900 and not late else k for k in range(3000)]}))
+        monkeypatch.setattr(Builder, "fill", _first(lambda: store.update(2900, {"u": 7}), Builder.fill))
+        with db.unlock("try") as admin, pytest.raises(DuplicateKey, match="store 'pairs': key 7 is of more than one record"):
+            admin.alter("pairs", index="u")
+        assert len(db._lease.engine.state().by_id) == 1
+        assert db.check().ok
+
+
 def test_what_cannot_be_is_refused_with_the_remedy(db: sopnb.Database, store: sopnb.Store) -> None:
     store.create_index("by_city", "city")
     with db.unlock("mistakes") as admin:
@@ -167,8 +182,6 @@ def test_readers_keep_their_state_and_transactions_run_again(db: sopnb.Database,
 
 
 def test_an_interrupt_leaves_the_store_as_it_was(db: sopnb.Database, store: sopnb.Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sopnb.engine.building import Builder
-
     store.create_index("by_n", "n")
     for step in ("fill", "verify", "step"):
         with monkeypatch.context() as patch:
@@ -204,8 +217,6 @@ def test_a_frame_with_its_own_index_and_kinds_comes_back_with_them(db: sopnb.Dat
 @pytest.mark.parametrize("rows", [6, 2000])
 def test_records_may_exchange_their_new_keys_while_the_store_gets_them(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Of one transaction the deletions come first, else the second record would take away what the first has just been given."""
-    from sopnb.engine.building import Builder
-
     small = sopnb.DatabaseSettings(leaf_rows=64, leaf_bytes=1024, inline_rows=10)
     handle = sopnb.HandleSettings(progress=False, maintenance="off", load_bytes=20_000)
     half = rows // 2
@@ -240,8 +251,6 @@ keys = st.sampled_from([["-k"], ["n", "k"], ["-s", "k"], None])
 def test_what_is_written_while_a_store_is_altered_is_there_afterwards(
     before: dict[int, Any], meanwhile: list[dict[int, Any]], key: Any, unique: bool, indexed: bool
 ) -> None:
-    from sopnb.engine.building import Builder
-
     tiny = sopnb.DatabaseSettings(leaf_rows=4, leaf_bytes=256, inline_rows=3, tail_rows=10)
     with sopnb.open(":memory:", handle=QUIET, settings=tiny) as db:
         store = db.create("s", schema={"k": "int64", "s": "string", "n": "int32"}, index="k")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sopnb.access.names import checked_name
 from sopnb.access.progress import Progress
-from sopnb.access.ways import Access, projection_of, store_of
+from sopnb.access.ways import Access, store_of
 from sopnb.engine.engine import Engine
 from sopnb.engine.projection import Projection, index_of
 from sopnb.engine.state import State, StoreState
@@ -21,7 +21,7 @@ def create(access: Access, name: str, wanted: IndexSpecification, *, message: st
 
     def make(store: StoreState, state: State) -> Projection:
         if name in state.indexes(store.id):
-            built = "" if projection_of(state.indexes(store.id)[name]).ready else ", which is being built"
+            built = "" if state.indexes(store.id)[name].how.ready else ", which is being built"
             raise InvalidInput(f"store {access.name!r} has an index {name!r} already{built}; drop it or choose another name")
         if state.successor(store.id) is not None:
             raise InvalidState(f"store {access.name!r} is being altered; create the index when that is done")

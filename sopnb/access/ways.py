@@ -14,11 +14,10 @@ from sopnb.access.reading import Indexed, Reading, unnoted
 from sopnb.engine.counts import Counts
 from sopnb.engine.engine import Engine
 from sopnb.engine.layers import Stack
-from sopnb.engine.projection import Projection
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.work import Work
-from sopnb.errors import Closed, IndexNotFound, InternalError, InvalidState, ReadOnly, StoreNotFound
+from sopnb.errors import Closed, IndexNotFound, InvalidState, ReadOnly, StoreNotFound
 
 Change = Callable[[StoreWork], Counts]
 
@@ -116,7 +115,7 @@ class Within:
     def indexed(self, index: str) -> Indexed:
         """Return the store as it is here, in the order of an index; what is read is noted."""
         child = self._work.index(self.name, index)
-        return Indexed(child, self._work.store(self.name), projection_of(child.base))
+        return Indexed(child, self._work.store(self.name), child.base.how)
 
     def store(self) -> tuple[State, StoreState]:
         """Return the store as it was when the transaction began."""
@@ -235,23 +234,16 @@ def through(access: Access, store: StoreWork) -> Reading:
     if not isinstance(access, ByIndex):
         return store
     child = store.work.index(store.name, access.index)
-    return Indexed(child, store, projection_of(child.base))
+    return Indexed(child, store, child.base.how)
 
 
 def indexed_of(state: State, name: str, index: str) -> Indexed:
     """Return a store of a state in the order of an index. Raises ``StoreNotFound`` or ``IndexNotFound``."""
     store = store_of(state, name)
-    found = {name: each for name, each in state.indexes(store.id).items() if projection_of(each).ready}
+    found = state.readable(store.id)
     if index not in found:
-        raise IndexNotFound(name, index, tuple(sorted(found)))
-    return Indexed(found[index].stack, store.stack, projection_of(found[index]))
-
-
-def projection_of(store: StoreState) -> Projection:
-    """Return what a projection is of."""
-    if store.projection is None:
-        raise InternalError("an index is no projection", store=store.name)
-    return store.projection
+        raise IndexNotFound(name, index, tuple(found))
+    return Indexed(found[index].stack, store.stack, found[index].how)
 
 
 def store_of(state: State, name: str) -> StoreState:

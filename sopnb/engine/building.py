@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sopnb.engine.catalogue import new_id
+from sopnb.engine.check import astray
 from sopnb.engine.conflict import Past
 from sopnb.engine.entries import Entries, concatenated
 from sopnb.engine.merge import loaded, merged
@@ -77,9 +79,8 @@ class Builder:
         try:
             self.fill(id, begun)
             self.verify(id)
-            wanted = {name: _projection(each) for name, each in begun.indexes(source).items()}
-            for name, old in wanted.items():
-                self.build(id, self._again(name, indexes(old.specification), begun.by_id[source].name))
+            for name, index in begun.indexes(source).items():
+                self.build(id, self._again(name, indexes(index.how.specification), begun.by_id[source].name))
             return self.step("replace", id, author=author, message=message)
         except BaseException as error:
             self.abandon(id, error)
@@ -98,21 +99,22 @@ class Builder:
             if source not in before.by_id:
                 raise StoreNotFound(f"#{source:x}", tuple(sorted(before.names)))
             projection = make(before.store(source), before)
-            id = int.from_bytes(engine.backend.clock.new_id(6), "big")
+            id = new_id(engine.backend.clock)
             payload = Payload(projections=[ProjectionChange("begin", id, source, projection.to_dict())])
             try:
                 seq = engine.append(payload, before.seq, partial(_unchanged, ids=_lineage(before, source), source=source, own=None))
+                return id, engine.replayed(seq)  # "before" is held until here, so what came after it is there
             except Conflict:
                 continue
-            return id, engine.replayed(seq)  # "before" is held until here, so what came after it is there
+            except BaseException as error:  # it may have begun all the same
+                self.abandon(id, error)
+                raise
 
     def fill(self, id: int, begun: State) -> None:
         """Lay what was there when a projection was begun beneath what was written since."""
         engine = self._engine
         store = begun.store(id)
-        projection = _projection(store)
-        source = begun.store(projection.of)
-        ref = self._base(store, source, projection)
+        ref = self._base(store, begun.store(store.how.of))
         try:
             self.step("attach", id, run=ref)
         except BaseException:
@@ -125,53 +127,54 @@ class Builder:
 
         Raises ``DuplicateKey``, or ``Corruption`` if it is otherwise not right.
         """
+        state, store = self._there(id)
+        projection, source = store.how, state.store(store.how.of)
+        with self.progress(f"verify {store.name}", store.rows) as progress:
+            scanned = _Scanned(store, progress)
+            parts = scanned.parts()
+            twice = repeated(parts, projection) if projection.unique and projection.role == "index" else None
+            if twice is not None:
+                raise duplicate_of(source.name, projection, twice)
+            for _ in parts:
+                pass
+        if scanned.rows == store.rows == source.rows:
+            return
+        if projection.role == "successor" and projection.schema.unique:
+            for row, _ in astray(store, source):
+                raise _shared(source.name, projection, projection.schema.keys(row)[0])
+        told = f"{scanned.rows} rows are there, {store.rows} are counted, its store has {source.rows}"
+        raise Corruption(f"projection {store.name!r}", told)
+
+    def _there(self, id: int) -> tuple[State, StoreState]:
+        """Return the newest state and a projection in it. Raises ``Conflict`` if it was given up."""
         state = self._engine.state()
         if id not in state.by_id:
             raise Conflict("it was given up by another")
-        store = state.store(id)
-        projection = _projection(store)
-        source = state.store(projection.of)
-        with self.progress(f"verify {store.name}", store.rows) as progress:
-            scanned = _Scanned(store, progress)
-            twice = repeated(iter(scanned), projection) if projection.unique and projection.role == "index" else None
-            if twice is not None:
-                raise duplicate_of(source.name, projection, twice)
-            for _ in scanned:
-                pass
-        if not scanned.rows == store.rows == source.rows:
-            if projection.role == "successor" and projection.schema.unique and scanned.rows < source.rows:
-                raise DuplicateKey(source.name, "(several)", reason="are of more than one record in the new index; choose another")
-            told = f"{scanned.rows} rows are there, {store.rows} are counted, its store has {source.rows}"
-            raise Corruption(f"projection {store.name!r}", told)
+        return state, state.store(id)
 
     def step(self, kind: str, id: int, *, run: TreeRef | None = None, author: str = "", message: str = "") -> int:
         """Commit a step in the life of a projection."""
-        engine = self._engine
-        state = engine.state()
-        if id not in state.by_id:
-            raise Conflict("it was given up by another")
-        store = state.store(id)
-        of = _projection(store).of
+        state, store = self._there(id)
+        of = store.how.of
         if kind == "replace" and state.indexes(of).keys() != state.indexes(id).keys():
             raise Conflict("an index of the store was created or dropped meanwhile", store=store.name)
-        payload = Payload(
-            author=author, message=message, projections=[ProjectionChange(kind, id, of, _told(kind, state, store), tree_data(run))]
-        )
-        ids = _lineage(state, id)
-        return engine.append(payload, state.seq, lambda since: _unchanged(since, ids, of, id, succeeding=kind == "replace"))
+        step = ProjectionChange(kind, id, of, _told(kind, state, store), tree_data(run))
+        unchanged = partial(_unchanged, ids=_lineage(state, id), source=of, own=id, succeeding=kind == "replace")
+        return self._engine.append(Payload(author=author, message=message, projections=[step]), state.seq, unchanged)
 
     def abandon(self, id: int, error: BaseException) -> None:
         """Give a projection up because of an error, which the caller raises."""
         try:
             for _ in range(10):
                 state = self._engine.state()
-                if id not in state.by_id or _projection(state.by_id[id]).ready:
+                left = state.by_id.get(id)
+                if left is None or left.projection is None or left.how.ready:
                     return
                 try:
                     self._engine.upkeep.end_projection(state.store(id))
                 except Conflict:
                     continue
-        except (SopError, InternalError) as trouble:  # somebody else will, once this process is gone
+        except SopError as trouble:  # somebody else will, once this process is gone
             error.add_note(f"while giving it up: {trouble}")
 
     def _attached(self, id: int) -> bool:
@@ -180,29 +183,21 @@ class Builder:
 
     # -- the base -------------------------------------------------------------------------------------------------------------
 
-    def _base(self, store: StoreState, source: StoreState, projection: Projection) -> TreeRef | None:
+    def _base(self, store: StoreState, source: StoreState) -> TreeRef | None:
         """Write the rows of the source in the order of the projection; None if there are none."""
-        engine = self._engine
+        projection = store.how
         pieces: list[Tree] = []
-        written = 0
         try:
             with self.progress(f"build {store.name}", source.rows) as progress:
                 for entries in self._sorted(source, projection, progress):
                     pieces += self._tree(projection, iter([entries]))
-                    written += len(entries)
                     if len(pieces) == MOST_PIECES:
-                        pieces = self._together(projection, pieces)
-                whole = self._together(projection, pieces)
+                        pieces = self._together(projection, pieces, source.name)
+                pieces = self._together(projection, pieces, source.name)
         except BaseException:
-            engine.discard([piece.ref.blob for piece in pieces])
+            self._engine.discard([piece.ref.blob for piece in pieces])
             raise
-        if not whole:
-            return None
-        ref = whole[0].ref
-        if ref.entries != written:
-            engine.discard([ref.blob])
-            raise DuplicateKey(source.name, "(several)", reason="are of more than one record in the new index; choose another")
-        return ref
+        return pieces[0].ref if pieces else None
 
     def _sorted(self, source: StoreState, projection: Projection, progress: Callable[[int], object]) -> Iterator[Entries]:
         """Yield the rows of the projection in pieces as large as the memory for loads allows, each in order."""
@@ -224,10 +219,14 @@ class Builder:
         ref = self._engine.write_tree(projection.schema, parts)
         return [] if ref is None else [Tree(ref, 0, projection.since, projection.schema, self._engine.reader)]
 
-    def _together(self, projection: Projection, pieces: list[Tree]) -> list[Tree]:
+    def _together(self, projection: Projection, pieces: list[Tree], store: str) -> list[Tree]:
+        """Return one piece for several. Raises ``DuplicateKey`` if a key is in more than one of them."""
         if len(pieces) < 2:
             return pieces
         whole = self._tree(projection, map(loaded, merged(pieces, projection.schema)))
+        if whole[0].entries < sum(piece.entries for piece in pieces):
+            self._engine.discard([whole[0].ref.blob])
+            raise _shared(store, projection, _in_several(pieces, projection))
         self._engine.discard([piece.ref.blob for piece in pieces])
         return whole
 
@@ -237,16 +236,16 @@ class _Scanned:
 
     def __init__(self, store: StoreState, progress: Callable[[int], object]) -> None:
         self._store, self._progress = store, progress
-        self._parts = store.stack.scan(columns=store.schema.stored_key_names)
-        self._last = b""
         self.rows = 0
 
-    def __iter__(self) -> Iterator[Entries]:
-        for part in self._parts:
+    def parts(self) -> Iterator[Entries]:
+        """Yield the keys of the records."""
+        last = b""
+        for part in self._store.stack.scan(columns=self._store.schema.stored_key_names):
             keys = part.keys(self._store.schema)
-            if (keys.array[1:] <= keys.array[:-1]).any() or (self.rows and keys[0] <= self._last):
+            if (keys.array[1:] <= keys.array[:-1]).any() or (self.rows and keys[0] <= last):
                 raise Corruption(f"projection {self._store.name!r}", f"its rows are out of order near {keys[0]!r}")
-            self._last = keys[len(keys) - 1]
+            last = keys[len(keys) - 1]
             self.rows += len(part)
             self._progress(len(part))
             yield part
@@ -259,9 +258,25 @@ def _in_order(parts: Sequence[Entries], projection: Projection, store: str) -> E
     keys = ordered.keys(projection.schema)
     again = keys.slice(1, len(keys)).equal(keys.slice(0, len(keys) - 1))
     if again.any():
-        key = projection.schema.public_key(projection.schema.codec.decode(keys[int(np.argmax(again))]))
-        raise DuplicateKey(store, key, reason="is of more than one record in the new index; choose another")
+        raise _shared(store, projection, keys[int(np.argmax(again))])
     return ordered
+
+
+def _in_several(pieces: Sequence[Tree], projection: Projection) -> bytes:
+    """Return a key that is in more than one of these pieces."""
+    for at, tree in enumerate(pieces):
+        for piece in tree.pieces(b"", None):
+            keys = piece.load().keys(projection.schema)
+            for other in pieces[at + 1 :]:
+                for group in other.find(keys):
+                    return keys[int(group.where[0])]
+    raise InternalError("no key is in more than one piece", projection=projection.name)
+
+
+def _shared(store: str, projection: Projection, key: bytes) -> DuplicateKey:
+    """Return the error for a key that several records have."""
+    told = projection.schema.public_key(projection.schema.codec.decode(key))
+    return DuplicateKey(store, told, reason="is of more than one record in the new index; choose another")
 
 
 def _unchanged(since: Sequence[Past], ids: Collection[int], source: int, own: int | None, *, succeeding: bool = False) -> None:
@@ -283,11 +298,10 @@ def _unchanged(since: Sequence[Past], ids: Collection[int], source: int, own: in
 
 def _told(kind: str, state: State, store: StoreState) -> dict[str, Any] | None:
     """Return what the log says of a step: of what people see."""
-    projection = _projection(store)
-    source = state.by_id[projection.of]
+    source = state.by_id[store.how.of]
     if kind == "replace":
-        return {"name": source.name, "schema": projection.schema.to_dict()}
-    return {"index": projection.name} if kind == "finish" and source.projection is None else None
+        return {"name": source.name, "schema": store.schema.to_dict()}
+    return {"index": store.how.name} if kind == "finish" and source.projection is None else None
 
 
 def _lineage(state: State, id: int) -> set[int]:
@@ -297,9 +311,3 @@ def _lineage(state: State, id: int) -> set[int]:
         id = projection.of
         ids.add(id)
     return ids
-
-
-def _projection(store: StoreState) -> Projection:
-    if store.projection is None:
-        raise InternalError("a store is built that is no projection", store=store.name)
-    return store.projection

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from sopnb.protocols import Clock
+
 T = TypeVar("T")
 _PIECES = 64
+
+
+def new_id(clock: Clock) -> int:
+    """Return the id of a new store, which nobody else will draw."""
+    return int.from_bytes(clock.new_id(6), "big")
 
 
 class Catalogue(Mapping[int, T]):

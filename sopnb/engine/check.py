@@ -137,24 +137,32 @@ def _projection(store: StoreState, state: State) -> Iterator[Problem]:
     if how is None or not how.attached:
         return
     source = state.store(how.of)
-    columns = tuple(dict.fromkeys((*how.sources, *source.schema.stored_key_names)))
+    where = f"{how.role} {how.name!r}"
     try:
-        for part in source.stack.scan(columns=columns):
-            batch = how.batch(part.batch, source.schema)
-            keys = how.schema.keys(batch)
-            order = np.argsort(keys.array, kind="stable")
-            found = store.stack.find(keys.take(order))
-            there = found.there
-            if not there.all():
-                lost = source.schema.public_keys(part.batch.slice(int(order[int(np.argmin(there))]), 1))[0]
-                yield Problem(source.name, f"{how.role} {how.name!r}", f"the record {lost!r} is not in it")
-            elif differ(pa.Table.from_batches([batch.take(pa.array(order))]), pa.Table.from_batches([found.fetch(how.schema)])).any():
-                yield Problem(source.name, f"{how.role} {how.name!r}", "what it carries of a record is not what the record holds")
-    except (Corruption, StorageError, HistoryGone) as error:
-        yield Problem(store.name, "records", str(error))
+        for _, record in astray(store, source):
+            yield Problem(source.name, where, f"what it holds of the record {record!r} is not what the record holds")
+    except (Corruption, StorageError, HistoryGone, MissingPackage, SchemaMismatch) as error:
+        yield Problem(source.name, where, str(error))
         return
     if store.rows != source.rows:
-        yield Problem(source.name, f"{how.role} {how.name!r}", f"it has {store.rows} rows, the store {source.rows}")
+        yield Problem(source.name, where, f"it has {store.rows} rows, the store {source.rows}")
+
+
+def astray(store: StoreState, source: StoreState) -> Iterator[tuple[Any, Any]]:
+    """Yield rows that a projection should hold and does not, as batches of one, and the keys of their records; of each part the first."""
+    how = store.how
+    columns = tuple(dict.fromkeys((*how.sources, *source.schema.stored_key_names)))
+    for part in source.stack.scan(columns=columns):
+        batch = how.batch(part.batch, source.schema)
+        keys = how.schema.keys(batch)
+        order = np.argsort(keys.array, kind="stable")
+        found = store.stack.find(keys.take(order))
+        there, wrong = found.there, ~found.there
+        wanted = pa.Table.from_batches([batch.take(pa.array(order[there]))])
+        wrong[there] = differ(wanted, pa.Table.from_batches([found.fetch(how.schema)]))
+        if wrong.any():
+            at = int(order[int(np.argmax(wrong))])
+            yield batch.slice(at, 1), source.schema.public_keys(part.batch.slice(at, 1))[0]
 
 
 def _layer(store: StoreState, layer: Layer) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ every new key is read as a range, so that of two transactions which give the sam
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from sopnb.engine.projection import Projection
 from sopnb.engine.record import DELETE, PUT
 from sopnb.engine.same import differ, same_row
 from sopnb.engine.storework import StoreWork
-from sopnb.errors import DuplicateKey, InternalError
+from sopnb.errors import DuplicateKey
 from sopnb.fields import one_array
 from sopnb.index import IndexSpecification, KeyCodec, Keys, successor
 from sopnb.schema import Schema
@@ -31,7 +31,7 @@ SPARSE = 50
 
 def mirror(source: StoreWork, child: StoreWork) -> None:
     """Make the drafts of a projection what those of its source ask for. Raises ``SchemaMismatch`` for a value that does not fit it."""
-    projection = _projection(child)
+    projection = child.base.how
     child.forget()
     if source.single and source.operations <= FEW and projection.plain(source.schema):
         _one_by_one(source, child, projection)
@@ -64,11 +64,11 @@ def _one_by_one(source: StoreWork, child: StoreWork, projection: Projection) -> 
         child.draft(new_key, PUT, delta, new)
 
 
-class _Part:
+class _Part(NamedTuple):
     """What some changes of the source make of a projection."""
 
-    def __init__(self, deletions: Entries, puts: Entries) -> None:
-        self.deletions, self.puts = deletions, puts
+    deletions: Entries
+    puts: Entries
 
 
 def _parts(source: StoreWork, child: StoreWork, projection: Projection) -> Iterator[_Part]:
@@ -121,12 +121,6 @@ def _puts(batch: Any, keys: Keys, delta: Any, rows: Any) -> Entries:
     return Entries(batch.take(pa.array(rows)), delta=delta[rows], keys=keys.take(rows))
 
 
-def _projection(child: StoreWork) -> Projection:
-    if child.base.projection is None:
-        raise InternalError("a store is mirrored that is no projection", store=child.name)
-    return child.base.projection
-
-
 # -- unique keys --------------------------------------------------------------------------------------------------------------
 
 
@@ -135,7 +129,7 @@ def check_unique(child: StoreWork) -> None:
 
     While a projection is being built it cannot be known; whoever builds it finds out in the end.
     """
-    projection = _projection(child)
+    projection = child.base.how
     if not (projection.unique and projection.attached) or not child.operations:
         return
     for part in merged(child.drafts(), child.schema):

@@ -7,6 +7,7 @@ projection never lags, and its rows are counted and found by the code that serve
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from sopnb.computed import Computed
 from sopnb.errors import InvalidInput
 from sopnb.fields import from_ipc, one_array, to_ipc
 from sopnb.index import IndexSpecification, expression_of
-from sopnb.schema import ID, Schema
+from sopnb.schema import ID, ID_BYTES, Schema
 
 Role = Literal["index", "successor"]
 
@@ -71,6 +72,10 @@ class Projection:
         carrying = () if self.role == "successor" else tuple(column.name for column in self.columns if column.name not in keyed)
         return IndexSpecification(self.schema.specification.fields[: self.fields], self.unique, carrying)
 
+    def called(self, source: str) -> str:
+        """Return what it is called in messages, for the name of its source."""
+        return f"{source}/{self.name}" if self.role == "index" else source
+
     @cached_property
     def sources(self) -> tuple[str, ...]:
         """The columns of the source that are needed."""
@@ -88,30 +93,29 @@ class Projection:
 
     def batch(self, batch: Any, source: Schema) -> Any:
         """Return the rows of the projection for rows of the source, in the same order. Raises ``SchemaMismatch`` naming the column."""
-        arrays: list[Any] = []
-        computed = {each.name: each for each in self.schema.computed}
+        given = {name: batch.column(batch.schema.get_field_index(name)) for name in batch.schema.names}
+        made: dict[str, Any] = {}  # those that are computed from others come after them
         for column, field in zip(self.columns, self.schema.physical, strict=True):
-            if column.source is None and column.name == ID:
-                ids = b"".join(xxhash.xxh3_128_digest(key) for key in source.keys(batch).tolist()) if batch.num_rows else b""
-                arrays.append(pa.Array.from_buffers(field.type, batch.num_rows, [None, pa.py_buffer(ids)]))
-                continue
-            if column.name in computed:
-                seen = pa.table(arrays[: len(self.schema.names)], names=self.schema.names)
-                arrays.append(one_array(computed[column.name].column(seen, store=self.name)))
-                continue
-            if column.needs:
-                seen = pa.table({name: batch.column(batch.schema.get_field_index(name)) for name in column.needs})
-                arrays.append(one_array(self._expression(column.name, field.type, source).column(seen, store=self.name)))
-                continue
-            if column.source is None:
+            if column.source is not None:
+                made[column.name] = self._taken(column.name, given[column.source], field.type)
+            elif column.needs:
+                made[column.name] = self._expression(column.name, field.type, source).column(_table(given, column.needs), store=self.name)
+            elif column.name == ID:
+                made[column.name] = _ids(source, batch)
+            elif column.name in self._computed:
+                made[column.name] = self._computed[column.name].column(_table(made, self.schema.names), store=self.name)
+            else:
                 value = pa.scalar(None, field.type) if column.value is None else column.value
-                arrays.append(pa.repeat(value, batch.num_rows))
-                continue
-            array = batch.column(batch.schema.get_field_index(column.source))
-            if array.type != field.type or column.source != column.name:
-                array = _array(self.schema.column(column.name, array, store=self.name) if column.name in self.schema.names else array)
-            arrays.append(array)
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema.physical)
+                made[column.name] = pa.repeat(value, batch.num_rows)
+        return pa.RecordBatch.from_arrays([one_array(array) for array in made.values()], schema=self.schema.physical)
+
+    @cached_property
+    def _computed(self) -> dict[str, Computed]:
+        return {each.name: each for each in self.schema.computed}
+
+    def _taken(self, name: str, array: Any, kind: Any) -> Any:
+        """Return a column of the source in the type that it has here."""
+        return array if array.type == kind else self.schema.column(name, array, store=self.name)
 
     def _expression(self, name: str, kind: Any, source: Schema) -> Computed:
         found = source.memo.get((name, kind))
@@ -198,5 +202,11 @@ def in_its_order(source: Schema, index: Projection) -> Schema:
     return found
 
 
-def _array(column: Any) -> Any:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+def _table(columns: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return pa.table({name: columns[name] for name in names})
+
+
+def _ids(source: Schema, batch: Any) -> Any:
+    """Return ids that are made of the keys of the source's records."""
+    ids = b"".join(map(xxhash.xxh3_128_digest, source.keys(batch).tolist())) if batch.num_rows else b""
+    return pa.Array.from_buffers(pa.binary(ID_BYTES), batch.num_rows, [None, pa.py_buffer(ids)])

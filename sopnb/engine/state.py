@@ -144,19 +144,23 @@ class StoreState:
         )  # fmt: skip
 
     @property
+    def how(self) -> Projection:
+        """How it is made of another store. Raises ``InternalError`` for a store with a name of its own."""
+        if self.projection is None:
+            raise InternalError("a store is taken for a projection", store=self.name)
+        return self.projection
+
+    @property
     def whole(self) -> bool:
         """Whether all that it stands for is there: of a projection that is being built, what was there before is missing beneath."""
         return self.projection is None or self.projection.attached
 
     def stepped(self, change: ProjectionChange, seq: int) -> StoreState:
         """Return a projection after a step of its life, "attach", "finish" or "replace"."""
-        if self.projection is None:
-            raise InternalError("only a projection has such steps", store=self.name, step=change.kind)
         if change.kind != "attach":
-            return replace(self, projection=replace(self.projection, ready=True), changed=seq)
-        since = self.projection.since - 1
-        base = () if change.run is None else (Tree(tree_ref(change.run), 0, since, self.schema, self.reader),)
-        return replace(self, layers=(*base, *self.layers), projection=replace(self.projection, attached=True))
+            return replace(self, projection=replace(self.how, ready=True), changed=seq)
+        base = () if change.run is None else (Tree(tree_ref(change.run), 0, self.how.since - 1, self.schema, self.reader),)
+        return replace(self, layers=(*base, *self.layers), projection=replace(self.how, attached=True))
 
     def folded(self, fold: Fold) -> StoreState:
         """Return the store with the layers of ``(fold.lo, fold.hi]`` replaced by the fold's one."""
@@ -239,13 +243,17 @@ class State:
 
     def indexes(self, id: int) -> Mapping[str, StoreState]:
         """Return the secondary indexes of a store by name, those that are being built among them."""
-        found = [self.store(each) for each in self.projections.get(id, ())]
-        return {each.projection.name: each for each in found if each.projection is not None and each.projection.role == "index"}
+        found = (self.store(each) for each in self.projections.get(id, ()))
+        return {each.how.name: each for each in found if each.how.role == "index"}
+
+    def readable(self, id: int) -> Mapping[str, StoreState]:
+        """Return the secondary indexes of a store that are complete, in the order of their names."""
+        return {name: each for name, each in sorted(self.indexes(id).items()) if each.how.ready}
 
     def successor(self, id: int) -> StoreState | None:
         """Return the store that is being built to take the place of this one, None if none is."""
-        found = [self.by_id[each] for each in self.projections.get(id, ())]
-        return next((each for each in found if each.projection is not None and each.projection.role == "successor"), None)
+        found = (self.by_id[each] for each in self.projections.get(id, ()))
+        return next((each for each in found if each.how.role == "successor"), None)
 
     def store(self, id: int) -> StoreState:
         """Return a store as of this state, which it keeps readable."""
@@ -293,9 +301,7 @@ class State:
         renamed = {}
         for id in self.projections.get(change.store, ()):
             store = self._newest(new, id)
-            if store.projection is not None:
-                name = f"{change.name}/{store.projection.name}" if store.projection.role == "index" else change.name
-                renamed[id] = replace(store, name=name)
+            renamed[id] = replace(store, name=store.how.called(change.name))
         return renamed
 
     def _step(self, new: dict[int, StoreState | None], step: ProjectionChange, seq: int, reader: TreeReader) -> None:
@@ -306,11 +312,8 @@ class State:
         if step.kind == "begin" and step.what is not None:
             projection = replace(Projection.from_dict(step.of, step.what), since=seq)
             source = self._newest(new, step.of)
-            name = f"{source.name}/{projection.name}" if projection.role == "index" else source.name
-            tail = Tail(seq - 1, projection.schema)
-            new[step.store] = StoreState(
-                step.store, name, 1, projection.schema, (), tail, seq, reader, 0, seq, projection=projection
-            )  # fmt: skip
+            name, schema = projection.called(source.name), projection.schema
+            new[step.store] = StoreState(step.store, name, 1, schema, (), Tail(seq - 1, schema), seq, reader, 0, seq, projection=projection)
         elif step.kind in ("end", "drop"):
             new |= dict.fromkeys((step.store, *_under(self.projections, step.store)))
         else:
@@ -347,9 +350,9 @@ def names_of(by_id: Mapping[int, StoreState]) -> dict[str, int]:
 
 def _projections(by_id: Mapping[int, StoreState]) -> dict[int, tuple[int, ...]]:
     found: dict[int, tuple[int, ...]] = {}
-    for id, store in sorted(by_id.items(), key=lambda item: (0 if item[1].projection is None else item[1].projection.since, item[0])):
-        if store.projection is not None:
-            found[store.projection.of] = (*found.get(store.projection.of, ()), id)
+    projected = (store for store in by_id.values() if store.projection is not None)
+    for store in sorted(projected, key=lambda store: (store.how.since, store.id)):
+        found[store.how.of] = (*found.get(store.how.of, ()), store.id)
     return found
 
 

@@ -15,7 +15,7 @@ from sopnb.engine.record import Collect, Payload, ProjectionChange
 from sopnb.engine.reservations import Reservations
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.tree import TreeReader, TreeRef
-from sopnb.errors import Closed, CommitUnknown, Conflict, InternalError, InvalidInput, StoreNotFound, Timeout
+from sopnb.errors import Closed, CommitUnknown, Conflict, InvalidInput, StoreNotFound, Timeout
 from sopnb.protocols import Backend, Reserved
 from sopnb.schema import Schema
 from sopnb.settings import DatabaseSettings, HandleSettings
@@ -151,9 +151,7 @@ class Upkeep:
 
         Raises ``Conflict`` if another took a step of its life meanwhile.
         """
-        how = store.projection
-        if how is None:
-            raise InternalError("a store is given up that is no projection", store=store.name)
+        how = store.how
 
         def validate(since: Sequence[Past]) -> None:
             for past in since:
@@ -223,18 +221,15 @@ class Upkeep:
                 return before or 0, 0
             store = state.store(id)
             before = len(store.parts) if before is None else before
-            plan = None
+            sealing = plan = None
             if not rounds and store.tail.lo < until and sum(layer.entries for layer in store.layers) > fold.LONG:
-                plan = fold.sealed(store)
-            if plan is not None:
-                losses += not self._try(plan)
-                continue
+                sealing = fold.sealed(store)
             if rounds < 2:  # only after the first one it shows what is left of old blobs
-                plan = fold.whole(store, state.live, until=until, tail=losses < LOSSES)
+                plan = sealing or fold.whole(store, state.live, until=until, tail=losses < LOSSES)
             if plan is None:
                 return before, len(store.parts)
             if self._try(plan):
-                rounds += 1
+                rounds += plan is not sealing
             else:
                 losses += 1
                 if clock.monotonic() > deadline:

@@ -11,8 +11,9 @@ from typing import Literal, Protocol
 
 from sopnb.engine.blob import Tell, untold
 from sopnb.engine.builder import Part
+from sopnb.engine.catalogue import new_id
 from sopnb.engine.mirror import check_unique, mirror
-from sopnb.engine.projection import index_of
+from sopnb.engine.projection import Projection, index_of
 from sopnb.engine.record import CatalogueChange, ProjectionChange
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.storework import StoreWork
@@ -95,11 +96,10 @@ class Work:
         self.names_read.add(name)
         if name in self.names:
             raise StoreExists(name)
-        id = self._new_id() if id is None else id
+        id = new_id(self.room.clock) if id is None else id
         self.catalogue.append(CatalogueChange("create", id, layout, name, schema.to_dict()))
         self._own_names()[name] = id
-        empty = StoreState(id, name, layout, schema, (), Tail(self.state.seq, schema), self.state.seq, self.room.reader)
-        draft = self._drafts[id] = StoreWork(self, empty, created=True)
+        draft = self._drafts[id] = StoreWork(self, self._empty(id, name, schema, layout=layout), created=True)
         return draft
 
     def drop(self, name: str) -> None:
@@ -126,11 +126,11 @@ class Work:
 
         Raises ``InvalidInput`` if the new schema has no such columns as an index needs.
         """
-        before = [child.base.projection for child in self._children(self.store(name))]
+        before = [child.base.how for child in self._children(self.store(name))]
         self.drop(name)
         new = self.create(name, schema)
         for projection in before:
-            if projection is not None and projection.role == "index" and projection.ready:
+            if projection.role == "index" and projection.ready:
                 self.add_index(new, projection.name, projection.specification)
         return new
 
@@ -138,27 +138,22 @@ class Work:
         """Give a store that this transaction created a secondary index. Raises ``InvalidInput``."""
         self.writing()
         children = self._children(store)
-        if not store.created or any(child.base.projection and child.base.projection.name == name for child in children):
+        if not store.created or any(child.base.how.name == name for child in children):
             raise InvalidInput(f"store {store.name!r} has an index {name!r} already, or was there before this transaction")
         projection = index_of(store.id, name, store.schema, wanted, "", store=store.name)
-        id = self._new_id()
-        steps = (
-            ProjectionChange("begin", id, store.id, projection.to_dict()),
-            *(ProjectionChange(k, id, store.id) for k in ("attach", "finish")),
-        )
-        self.projections += steps
+        id = new_id(self.room.clock)
+        self.projections.append(ProjectionChange("begin", id, store.id, projection.to_dict()))
+        self.projections += [ProjectionChange(kind, id, store.id) for kind in ("attach", "finish")]
         ready = replace(projection, attached=True, ready=True)
-        empty = StoreState(
-            id, f"{store.name}/{name}", 1, ready.schema, (), Tail(self.state.seq, ready.schema), self.state.seq, self.room.reader,
-            projection=ready,
-        )  # fmt: skip
-        child = StoreWork(self, empty, created=True)
+        child = StoreWork(self, self._empty(id, ready.called(store.name), ready.schema, projection=ready), created=True)
         self._projected[id] = child, -1
         self._begun.setdefault(store.id, []).append(id)
         return child
 
-    def _new_id(self) -> int:
-        return int.from_bytes(self.room.clock.new_id(6), "big")
+    def _empty(self, id: int, name: str, schema: Schema, *, layout: int = 1, projection: Projection | None = None) -> StoreState:
+        """Return a store that holds nothing yet."""
+        seq = self.state.seq
+        return StoreState(id, name, layout, schema, (), Tail(seq, schema), seq, self.room.reader, projection=projection)
 
     def rename(self, old: str, new: str) -> None:
         """Rename a store. Raises ``StoreNotFound`` or ``StoreExists``."""
@@ -201,25 +196,22 @@ class Work:
         """Bring the projections of every store that was written to up to date. Raises ``DuplicateKey`` of a unique index."""
         for store in list(self._drafts.values()):
             if store.operations:
-                self._project(store, check=True)
+                self._project(store)
 
     def index(self, name: str, index: str) -> StoreWork:
         """Return a secondary index of a store as this transaction sees it. Raises ``IndexNotFound``."""
         source = self.store(name)
-        found = self._children(source)
-        for child in found:
-            projection = child.base.projection
-            if projection is not None and projection.role == "index" and projection.name == index and projection.ready:
-                return self._up_to_date(source, child)
-        raise IndexNotFound(name, index, tuple(c.base.projection.name for c in found if c.base.projection and c.base.projection.ready))
+        found = {child.base.how.name: child for child in self._children(source) if child.base.how.role == "index" and child.base.how.ready}
+        if index not in found:
+            raise IndexNotFound(name, index, tuple(sorted(found)))
+        return self._up_to_date(source, found[index])
 
-    def _project(self, source: StoreWork, *, check: bool) -> None:
+    def _project(self, source: StoreWork) -> None:
         for child in self._children(source):
             self._up_to_date(source, child)
-            if check:
-                check_unique(child)
+            check_unique(child)
             if child.operations:
-                self._project(child, check=check)
+                self._project(child)
 
     def _children(self, source: StoreWork) -> list[StoreWork]:
         """Return the projections of a store."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sopnb.access.lease import Lease
 from sopnb.access.reading import Reading, unnoted
-from sopnb.access.ways import Access, Past, Within, projection_of, store_of
+from sopnb.access.ways import Access, Past, Within, store_of
 from sopnb.engine.projection import Projection
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.work import Work
@@ -51,5 +51,4 @@ class Sight:
 
     def indexes(self, store: str) -> dict[str, Projection]:
         """Return the secondary indexes of a store that may be read, by name."""
-        found = {name: projection_of(each) for name, each in self.state.indexes(self.store(store).id).items()}
-        return {name: each for name, each in sorted(found.items()) if each.ready}
+        return {name: each.how for name, each in self.state.readable(self.store(store).id).items()}

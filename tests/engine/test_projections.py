@@ -17,7 +17,7 @@ from sopnb.engine.engine import Engine
 from sopnb.engine.projection import Projection, index_of
 from sopnb.engine.state import StoreState
 from sopnb.engine.storework import StoreWork
-from sopnb.errors import Conflict, Corruption, DuplicateKey, IndexNotFound, InvalidInput
+from sopnb.errors import Conflict, Corruption, DuplicateKey, IndexNotFound, InvalidInput, MissingPackage
 from sopnb.index import IndexSpecification
 from sopnb.schema import Schema
 from tests.engine.support import PLAIN, TINY, Cluster, change, commit, contents, create, keys, load, scanned, store_of
@@ -433,7 +433,52 @@ def test_an_index_that_is_not_what_its_store_is_does_not_pass_the_check(make: Ca
     monkeypatch.undo()
     report = cluster.check()
     assert [(problem.store, problem.where) for problem in report] == [("s", "index 'by_v'")]
-    assert "the record 1 is not in it" in report[0].what
+    assert "what it holds of the record 1 is not what the record holds" in report[0].what
+
+
+def test_a_check_that_cannot_compute_an_index_says_so(make: Callable[..., Cluster], monkeypatch: Any) -> None:
+    """It reads on and raises nothing, as where the engine of expressions is not installed."""
+    cluster = make(**TINY)
+    engine = cluster.open()
+    create(engine)
+    commit(engine, {1: "a", 2: "bc"})
+    build(engine, wanted=IndexSpecification.of("cel: size(v)", unique=False))
+
+    def missing(*args: Any, **kwargs: Any) -> Any:
+        raise MissingPackage("cel-expr-python", "cel")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sopnb.computed.Computed.column", missing)
+        report = engine.check()
+    assert [(problem.where, "cel-expr-python" in problem.what) for problem in report] == [("index 'by_v'", True)]
+    assert engine.check().ok
+
+
+@pytest.mark.parametrize("moment", ["appended", "replayed"])
+def test_an_interrupt_while_an_index_is_begun_leaves_no_trace(make: Callable[..., Cluster], monkeypatch: Any, moment: str) -> None:
+    """Its builder lives, so nobody else would ever give it up."""
+    cluster = make(**TINY)
+    engine = cluster.open()
+    create(engine)
+    commit(engine, {1: "a"})
+    whole = engine.append
+
+    def append(payload: Any, *args: Any) -> int:
+        seq = whole(payload, *args)
+        if any(step.kind == "begin" for step in payload.projections):
+            raise KeyboardInterrupt
+        return seq
+
+    def replayed(seq: int) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, *(("append", append) if moment == "appended" else ("replayed", replayed)))
+        with pytest.raises(KeyboardInterrupt):
+            build(engine)
+    assert [store.name for store in engine.state().every] == ["s"]
+    build(engine)
+    assert rows(engine) == [("a", 1)]
 
 
 def test_a_projection_that_came_out_wrong_is_not_taken_into_use(make: Callable[..., Cluster], monkeypatch: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sopnb.engine import fold
 from sopnb.engine.engine import Engine
 from sopnb.errors import Timeout
 from tests.engine.support import Cluster, commit, contents, create, plan, store_of, upkeep, whole_plan
@@ -104,10 +105,14 @@ def test_an_explicit_fold_ends_when_others_folded_what_it_began_with(cluster: Cl
     assert len(store_of(folder).parts) == 2
 
 
-def test_an_explicit_fold_that_is_kept_from_it_says_so_in_the_end(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("long", [fold.LONG, 10])
+def test_an_explicit_fold_that_is_kept_from_it_says_so_in_the_end(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, long: int) -> None:
+    """Also one that takes long, of which the tail is sealed before."""
+    monkeypatch.setattr(fold, "LONG", long)
     folder = cluster.open(run_seconds=5)
     bulk(folder, "a")
     bulk(folder, "b")
+    commit(folder, {1: "tail"})
 
     def lose(plan: Any) -> bool:
         cluster.clock.sleep(1)
