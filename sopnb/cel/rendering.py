@@ -54,7 +54,7 @@ def told(node: Node) -> str:
                 plain = all(map(_plain, (first, *fields)))
                 return ".".join(variable.path) if plain else f"row{''.join(f'[{spelled(part)}]' for part in variable.path)}"
             case Missing():
-                return f"{name(variable.column)} == null"
+                return f"({name(variable.column)} == null)"
             case Literal(kind="timestamp"):
                 return f'timestamp("{np.datetime64(variable.value, "ns")}Z")' if abs(variable.value) <= MOST_INT else "a timestamp"
             case Literal(kind="duration"):
@@ -65,7 +65,7 @@ def told(node: Node) -> str:
 
     text = _Renderer(name, "").said(node)
     # the outermost parentheses say nothing
-    return text[1:-1] if isinstance(node, Call) and text.startswith("(") and text.endswith(")") else text
+    return text[1:-1] if isinstance(node, Missing) or (isinstance(node, Call) and node.function.endswith("_")) else text
 
 
 def _plain(name: str) -> bool:

@@ -30,6 +30,7 @@ from sopnb.cel.comparer import compared
         ("(mapX.a - mapY.a) < 0 ? -5 : !(mapX.a <= mapY.a) ? 5 : 0", ["a"]),
         ("mapX.s.lowerAscii() < mapY.s.lowerAscii() ? -1 : mapX.s.lowerAscii() > mapY.s.lowerAscii() ? 1 : 0", ["cel: s.lowerAscii()"]),
         ("size(mapY.s) - size(mapX.s)", ["-cel: size(s)"]),
+        ("(mapX.a + mapX.s).indexOf('b') - (mapY.a + mapY.s).indexOf('b')", ['cel: (a + s).indexOf("b")']),
         ("(mapX.a + mapX['odd name']) - (mapY.a + mapY['odd name'])", ['cel: a + row["odd name"]']),
         ("mapX.package - mapY.package", ["package"]),
     ],

@@ -191,3 +191,18 @@ def test_a_long_text_with_a_zero_is_refused_rather_than_misread(using: Engine) -
     else:
         assert program.by_row(records).to_pylist() == [True]
     assert program.by_row(pa.table({"s": ["\0ax\0x"]})).to_pylist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("(s + 'x').contains('y')", '(s + "x").contains("y")'),
+        ("(small > 1 ? s : 'b').startsWith(s + 'c')", '((small > 1) ? s : "b").startsWith((s + "c"))'),
+        ("s + 'x'", 's + "x"'),
+        ("s == null", "s == null"),
+        ("s != null", "!(s == null)"),
+    ],
+)
+def test_an_expression_is_told_so_that_it_reads_as_itself(text: str, told: str) -> None:
+    assert str(Program.of(text, TYPES)) == told
+    assert str(Program.of(told, TYPES)) == told
