@@ -171,6 +171,14 @@ def test_a_condition_on_the_expression_narrows_the_keys(trips: Any) -> None:
     assert trips.where("[1].exists(i, origin.lowerAscii() + dest == 'jfkIAH')").count() == 1
 
 
+def test_a_condition_on_another_constant_is_on_another_expression(db: Any) -> None:
+    frame = pd.DataFrame({"at": pd.to_datetime([0, 1, 2], unit="s", utc=True)})
+    store = db.load("moments", frame, index=["cel: at + duration('1000000s')"])
+    for seconds, row in (("1000000", 1), ("1000001", 0)):
+        found = store.where(f"at + duration('{seconds}s') == timestamp('1970-01-12T13:46:41Z')")
+        assert [record["at"] for record in found.records()] == [frame["at"][row]]
+
+
 def test_check_compares_what_is_stored_with_what_the_columns_give(db: Any, trips: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     right = Computed.column
     monkeypatch.setattr(Computed, "column", lambda self, table, **how: pc.utf8_upper(right(self, table, **how)))

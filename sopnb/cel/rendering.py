@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from sopnb.cel.constants import NANOS
 from sopnb.cel.parser import RESERVED
 from sopnb.cel.tree import ROW, Call, Column, ListOf, Literal, Macro, MapOf, Missing, Name, Node, Select
-from sopnb.cel.words import MOST_INT
 
 Variable = Column | Missing | Literal
 """What is given to an engine under a name; a constant where the language has no words for it."""
@@ -46,7 +46,10 @@ def rendered(node: Node) -> Rendered:
 
 
 def told(node: Node) -> str:
-    """Return a checked tree as text for people: with the names of columns, and constants in the place of parameters."""
+    """Return a checked tree as text for people: with the names of columns, and constants in the place of parameters.
+
+    Times and durations are told to the nanosecond, so that expressions told alike give the same.
+    """
 
     def name(variable: Variable) -> str:
         match variable:
@@ -56,9 +59,12 @@ def told(node: Node) -> str:
             case Missing():
                 return f"({name(variable.column)} == null)"
             case Literal(kind="timestamp"):
-                return f'timestamp("{np.datetime64(variable.value, "ns")}Z")' if abs(variable.value) <= MOST_INT else "a timestamp"
+                seconds, nanos = divmod(variable.value, NANOS)
+                return f'timestamp("{np.datetime64(seconds, "s")}.{nanos:09}Z")'
             case Literal(kind="duration"):
-                return f'duration("{variable.value / 10**9:g}s")'
+                seconds, nanos = divmod(abs(variable.value), NANOS)
+                fraction = f".{nanos:09}".rstrip("0") if nanos else ""
+                return f'duration("{"-" if variable.value < 0 else ""}{seconds}{fraction}s")'
             case Literal(kind="list"):
                 return f"[{', '.join(map(repr, variable.value))}]"
         return str(variable.value) if isinstance(variable, Literal) else ROW

@@ -201,6 +201,9 @@ def test_a_long_text_with_a_zero_is_refused_rather_than_misread(using: Engine) -
         ("s + 'x'", 's + "x"'),
         ("s == null", "s == null"),
         ("s != null", "!(s == null)"),
+        ("at + duration('1000001s')", 'at + duration("1000001s")'),
+        ("at - duration('-1h0.000001s')", 'at - duration("-3600.000001s")'),
+        ("at > timestamp('0001-01-01T00:00:00Z')", 'at > timestamp("0001-01-01T00:00:00.000000000Z")'),
     ],
 )
 def test_an_expression_is_told_so_that_it_reads_as_itself(text: str, told: str) -> None:
