@@ -45,9 +45,7 @@ class Usage:
             or f"all: {self.specification.fields[0].name}, the first field, is not asked for"
         )
         if self.barred:
-            ahead = (
-                next(n for n in self.specification.names if n not in self.bound and n != self.ranged) if not self.ranged else self.ranged
-            )
+            ahead = self.ranged or next(name for name in self.specification.names if name not in self.bound)
             keys += f"; {', '.join(self.barred)} in vain, as {ahead} comes before"
         order = ", ".join(map(str, self.order)) or "at most one key"
         apart = "free but for the place of nulls" if self.nulls_apart else "to be sorted, the index has another"
@@ -78,12 +76,9 @@ def usage(scan: Scan, specification: IndexSpecification) -> Usage:
     nullable = [field.name for field in schema.arrow if field.nullable]
     said = asked(scan.filter.pushed.node, schema) if scan.filter is not None else None
     equal, ranged, others = ((), (), ()) if said is None else (said.equal, said.ranged, said.others)
-    if scan.filter is not None and said is None:
-        others = tuple(name for name in scan.filter.columns if name in schema.names)
-    elif scan.filter is not None:
-        others = (*others, *(name for program in scan.filter.residual for name in program.columns if name in schema.names))
     if scan.filter is not None:
-        others = (*others, *(name for program in scan.filter.residual for name in program.columns))
+        judged = scan.filter.columns if said is None else (name for program in scan.filter.residual for name in program.columns)
+        others = (*others, *judged)
     fixed, between = _bounds(scan.keys, schema)
     fields = (*specification.fields, *(field for field in own if field.name not in specification.names))
     if fields == own:

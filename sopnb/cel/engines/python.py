@@ -249,7 +249,7 @@ def _calculated(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
                 raise ValueError("overflow")
             # as plain floats, for those of the engine cannot be compared with a plain zero
             return celtypes.DoubleType(compute(float(one), float(other))) if isinstance(one, float) else compute(one, other)
-        if not (_number(one) or _number(other)) and type(one) is type(other) is celtypes.BoolType:
+        if type(one) is type(other) is celtypes.BoolType:
             raise TypeError("no such overload")
         return compute(one, other)
 
