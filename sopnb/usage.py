@@ -73,7 +73,6 @@ def usage(scan: Scan, specification: IndexSpecification) -> Usage:
     schema = scan.schema
     specification.validate(schema.arrow)
     own = schema.specification.fields
-    nullable = [field.name for field in schema.arrow if field.nullable]
     said = asked(scan.filter.pushed.node, schema) if scan.filter is not None else None
     equal, ranged, others = ((), (), ()) if said is None else (said.equal, said.ranged, said.others)
     if scan.filter is not None:
@@ -93,6 +92,8 @@ def usage(scan: Scan, specification: IndexSpecification) -> Usage:
     used = {*bound, *((next_one,) if next_one else ())}
     left = {*equal, *ranged, *others} - (used - set(others))
     constant = {*bound, *fixed, *equal}
+    never_null = {field.name for field in schema.arrow if not field.nullable}
+    nullable = {field.name for field in fields} - never_null  # an expression may be unknown
     index_order = [field for field in fields if field.name not in constant]
     order = tuple(field for field in own if field.name not in constant)
     ordered = _same_order(index_order, order, nullable)

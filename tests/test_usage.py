@@ -188,6 +188,18 @@ def test_a_field_that_is_an_expression_is_told_like_a_column(flights: sopnb.Stor
     assert (said.bound, said.ranged, said.filtered, said.ordered) == (("cel: origin + carrier",), None, (), True)
 
 
+def test_an_expression_that_is_null_for_some_records_has_its_place_for_nulls() -> None:
+    schema = pa.schema([pa.field("n", pa.int64(), nullable=False), pa.field("size", pa.int64())])
+    with sopnb.open(":memory:", handle=QUIET) as db:
+        store = db.load("sizes", pa.table({"n": [1, 2, 3], "size": [5, None, 7]}, schema=schema), index=["cel: size * 2", "n"])
+        said = of("-cel: size * 2", "-n").explain(store[:])
+        assert (said.ordered, said.nulls_apart) == (False, True)
+        down = db.load("down", store[:].to_arrow(), index=["-cel: size * 2", "-n"])
+        assert [record["n"] for record in down[:].records()] == [3, 1, 2]
+        assert [record["n"] for record in store[:].reverse().records()] == [2, 3, 1]
+        assert db.check().ok
+
+
 def test_a_column_that_is_not_there_is_refused(flights: sopnb.Store) -> None:
     with pytest.raises(InvalidInput, match="no column 'orgin' to index; did you mean 'origin'"):
         of("orgin").explain(flights[:])
