@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -13,25 +12,7 @@ from sopnb import IndexSpecification
 from sopnb.access.lease import Lease
 from sopnb.errors import Conflict, HistoryTrimmed, InvalidInput, NestedTransaction, ReadOnly
 from tests.engine.support import Cluster
-from tests.past_support import QUIET, TINY
-
-
-def rows(n: int, value: str = "a") -> pd.DataFrame:
-    return pd.DataFrame({"k": range(n), "v": value})
-
-
-@pytest.fixture
-def db() -> Iterator[Any]:
-    with sopnb.open(":memory:", settings=TINY, handle=QUIET) as db:
-        yield db
-        assert db.check().ok
-
-
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    cluster = Cluster(leaf_rows=4, leaf_bytes=512, inline_rows=3)
-    yield cluster
-    cluster.verify()
+from tests.past.support import QUIET, rows
 
 
 def values(store: Any) -> dict[int, str]:
@@ -40,7 +21,7 @@ def values(store: Any) -> dict[int, str]:
 
 
 def test_inserts_updates_and_deletions_are_undone_together(db: Any) -> None:
-    planes = db.load("planes", rows(5), "k")
+    planes = db.load("planes", rows(range(5)), "k")
     with db.transaction(message="a bad edit") as tx:
         tx["planes"].update(1, {"v": "b"})
         tx["planes"].delete(2)
@@ -54,7 +35,7 @@ def test_inserts_updates_and_deletions_are_undone_together(db: Any) -> None:
 
 
 def test_a_record_that_was_changed_later_is_named_with_the_later_commit(db: Any) -> None:
-    planes = db.load("planes", rows(5), "k")
+    planes = db.load("planes", rows(range(5)), "k")
     planes.update(1, {"v": "bad"})
     planes.update(1, {"v": "later"})
     with pytest.raises(Conflict, match=r"in store 'planes' at key 1: .* \(commit 3\); nothing was written; revert the later") as caught:
@@ -64,7 +45,7 @@ def test_a_record_that_was_changed_later_is_named_with_the_later_commit(db: Any)
 
 
 def test_a_record_that_was_deleted_or_came_back_later_is_named(db: Any) -> None:
-    planes = db.load("planes", rows(50), "k")
+    planes = db.load("planes", rows(range(50)), "k")
     planes.update(1, {"v": "bad"})
     planes.delete(2)
     planes.delete([1, 7, 8, 9, 10, 11])
@@ -77,7 +58,7 @@ def test_a_record_that_was_deleted_or_came_back_later_is_named(db: Any) -> None:
 
 
 def test_what_was_changed_and_changed_back_is_no_conflict(db: Any) -> None:
-    planes = db.load("planes", rows(5), "k")
+    planes = db.load("planes", rows(range(5)), "k")
     planes.update(1, {"v": "bad"})
     planes.update(1, {"v": "later"})
     planes.update(1, {"v": "bad"})
@@ -86,7 +67,7 @@ def test_what_was_changed_and_changed_back_is_no_conflict(db: Any) -> None:
 
 
 def test_a_store_that_was_written_to_is_not_dropped_with_its_creation(db: Any) -> None:
-    db.load("planes", rows(20), "k", message="they come")
+    db.load("planes", rows(range(20)), "k", message="they come")
     db["planes"].insert({"k": 100, "v": "later"})
     with pytest.raises(Conflict) as caught:
         db.revert(1)
@@ -98,7 +79,7 @@ def test_a_store_that_was_written_to_is_not_dropped_with_its_creation(db: Any) -
 
 
 def test_a_store_that_was_renamed_dropped_or_replaced_later_is_named(db: Any) -> None:
-    db.load("planes", rows(20), "k")
+    db.load("planes", rows(range(20)), "k")
     db["planes"].delete(1)
     db.rename("planes", "aircraft")
     with pytest.raises(Conflict, match="renamed to 'aircraft'") as caught:
@@ -127,9 +108,9 @@ def test_a_dropped_store_comes_back_as_it_was(db: Any) -> None:
 
 
 def test_a_name_that_is_taken_is_a_conflict(db: Any) -> None:
-    db.load("planes", rows(3), "k")
+    db.load("planes", rows(range(3)), "k")
     db.drop("planes")
-    db.load("planes", rows(4), "k")
+    db.load("planes", rows(range(4)), "k")
     with pytest.raises(Conflict, match="another store has this name") as caught:
         db.revert(2)
     assert (caught.value.store, caught.value.seq) == ("planes", 3)
@@ -144,9 +125,9 @@ def test_a_name_that_is_taken_is_a_conflict(db: Any) -> None:
 
 
 def test_stores_that_exchanged_their_names_get_them_back(db: Any) -> None:
-    db.load("a", rows(1), "k")
-    db.load("b", rows(2), "k")
-    db.load("c", rows(3), "k")
+    db.load("a", rows(range(1)), "k")
+    db.load("b", rows(range(2)), "k")
+    db.load("c", rows(range(3)), "k")
     with db.transaction() as tx:
         tx.rename("a", "free")
         tx.rename("b", "a")
@@ -158,14 +139,14 @@ def test_stores_that_exchanged_their_names_get_them_back(db: Any) -> None:
 
 
 def test_a_replaced_store_comes_back(db: Any) -> None:
-    db.load("planes", rows(30), "k")
+    db.load("planes", rows(range(30)), "k")
     db.load("planes", pd.DataFrame({"k": ["x"], "n": [1]}), "k", if_exists="replace", message="oops")
     db.revert(2)
     assert values(db["planes"]) == dict.fromkeys(range(30), "a")
 
 
 def test_tags_are_put_back(db: Any) -> None:
-    db.load("planes", rows(3), "k")
+    db.load("planes", rows(range(3)), "k")
     db.tag("t")
     db["planes"].delete(1)
     db.tag("t", move=True)
@@ -207,7 +188,7 @@ def test_large_values_come_back(db: Any) -> None:
 
 def test_indexes_come_back_with_their_store(cluster: Cluster) -> None:
     db = sopnb.Database(Lease.over(cluster.open()))
-    db.load("planes", rows(30), "k")
+    db.load("planes", rows(range(30)), "k")
     engine = db._lease.engine
     work = engine.begin()
     store = work.create("seats", work.store("planes").schema)
@@ -224,7 +205,7 @@ def test_indexes_come_back_with_their_store(cluster: Cluster) -> None:
 
 
 def test_what_cannot_be_reverted_says_so(db: Any, tmp_path: Any) -> None:
-    db.load("planes", rows(30), "k")
+    db.load("planes", rows(range(30)), "k")
     db.fold()
     db["planes"].delete(list(range(10)))
     db.fold()
@@ -245,7 +226,7 @@ def test_what_cannot_be_reverted_says_so(db: Any, tmp_path: Any) -> None:
     with pytest.raises(HistoryTrimmed):
         db.revert(2)
     with sopnb.open(tmp_path / "a.sop") as other:
-        other.load("planes", rows(3), "k")
+        other.load("planes", rows(range(3)), "k")
     with sopnb.open(tmp_path / "a.sop", mode="r") as other, pytest.raises(ReadOnly):
         other.revert(1)
 
@@ -253,7 +234,7 @@ def test_what_cannot_be_reverted_says_so(db: Any, tmp_path: Any) -> None:
 def test_somebody_who_is_quicker_is_a_conflict_not_a_loss(cluster: Cluster) -> None:
     """A revert that loses a race is tried again on the newest state, and then finds what the other one did."""
     mine, theirs = (sopnb.Database(Lease.over(cluster.open())) for _ in range(2))
-    planes = mine.load("planes", rows(30), "k")
+    planes = mine.load("planes", rows(range(30)), "k")
     planes.update(1, {"v": "bad"})
     engine, append = mine._lease.engine, mine._lease.engine.commit
     tried = []
@@ -288,8 +269,8 @@ def test_somebody_who_is_quicker_is_a_conflict_not_a_loss(cluster: Cluster) -> N
 
 def test_a_large_commit_is_reverted() -> None:
     with sopnb.open(":memory:", handle=QUIET) as db:
-        planes = db.load("planes", rows(50_000), "k")
-        planes.upsert(rows(60_000, "b"))
+        planes = db.load("planes", rows(range(50_000)), "k")
+        planes.upsert(rows(range(60_000), "b"))
         done = db.revert(2)
         assert (done.updated, done.deleted) == (50_000, 10_000)
         assert values(planes) == dict.fromkeys(range(50_000), "a")
@@ -297,7 +278,7 @@ def test_a_large_commit_is_reverted() -> None:
 
 
 def test_an_index_goes_and_comes_back(db: Any) -> None:
-    planes = db.load("planes", rows(30), "k")
+    planes = db.load("planes", rows(range(30)), "k")
     planes.create_index("by_v", "v", message="quicker")
     created = db.seq
     planes.update(1, {"v": "b"})
@@ -321,7 +302,7 @@ def test_an_index_goes_and_comes_back(db: Any) -> None:
 
 
 def test_a_store_that_got_an_index_is_not_dropped_with_its_creation(db: Any) -> None:
-    db.load("planes", rows(30), "k")
+    db.load("planes", rows(range(30)), "k")
     db["planes"].create_index("by_v", "v")
     with pytest.raises(Conflict, match="its indexes were changed") as caught:
         db.revert(1)
@@ -333,7 +314,7 @@ def test_a_store_that_got_an_index_is_not_dropped_with_its_creation(db: Any) -> 
 
 def test_a_store_is_not_dropped_under_somebody_who_is_quicker(cluster: Cluster) -> None:
     mine, theirs = (sopnb.Database(Lease.over(cluster.open())) for _ in range(2))
-    mine.load("planes", rows(30), "k")
+    mine.load("planes", rows(range(30)), "k")
     engine, append = mine._lease.engine, mine._lease.engine.commit
 
     def slower(work: Any) -> int:

@@ -1,8 +1,8 @@
-"""Random histories of a few stores, beside what plain Python says of them."""
+"""Records to write, and random histories of a few stores beside what plain Python says of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ TINY = DatabaseSettings(leaf_rows=4, leaf_bytes=512, branch_bytes=400, inline_ro
 QUIET = HandleSettings(maintenance="off", progress=False)
 NAMES = ("a", "b", "c")
 SCHEMA = {"k": "int64", "v": "string"}
+FLIGHTS = pd.DataFrame({"day": pd.to_datetime(["2013-01-01", "2013-01-02"], utc=True), "n": [1, 2], "late": [True, False]})
 Rows = dict[int, str]
 Event = tuple[int, str, str, int, str]
 """(commit, store, kind, key, value)"""
@@ -179,6 +180,11 @@ class History:
             return there[line] if line is not None else old[name][1] if name in old else {}, rows
         kept, rows = old[name]
         return rows, next((held for store, held in new.values() if store is kept), {})
+
+
+def rows(keys: Iterable[int], value: str = "a") -> pd.DataFrame:
+    """Return records of these keys that all have one value."""
+    return pd.DataFrame({"k": list(keys), "v": value})
 
 
 def _frame(rows: Rows) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,35 +14,13 @@ import pytest
 
 import sopnb
 from sopnb.access.lease import Lease
-from sopnb.errors import HistoryTrimmed, InvalidState, StoreNotFound
+from sopnb.errors import HistoryTrimmed
 from tests.engine.support import Cluster
-from tests.past_support import QUIET, TINY
+from tests.past.support import QUIET, TINY, rows
 from tests.race import workers
 from tests.race.forkserver import ForkServer
 
 SOON = 60.0
-
-
-@pytest.fixture
-def db() -> Iterator[Any]:
-    with sopnb.open(":memory:", settings=TINY, handle=QUIET) as db:
-        yield db
-        assert db.check().ok
-
-
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    cluster = Cluster(leaf_rows=4, leaf_bytes=512, inline_rows=3)
-    yield cluster
-    cluster.verify()
-
-
-def rows(keys: Any, value: str = "a") -> pd.DataFrame:
-    return pd.DataFrame({"k": list(keys), "v": value})
-
-
-def told(frame: Any) -> list[tuple[Any, ...]]:
-    return list(frame[["_seq", "_change", "k", "v"]].itertuples(index=False, name=None))
 
 
 def test_each_commit_is_told_once_and_in_order(db: Any) -> None:
@@ -202,39 +179,3 @@ def test_a_forked_child_is_not_called_and_ends_its_watch_at_once(tmp_path: Path)
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
             assert calls.get(timeout=SOON)["v"].tolist() == ["child"]
         assert db.check().ok
-
-
-def test_changes_of_a_store_that_was_dropped_or_never_was(db: Any) -> None:
-    db.load("planes", rows([1]), "k")
-    db.drop("planes")
-    assert told(db.changes(0, "planes")) == [(1, "insert", 1, "a"), (2, "delete", 1, "a")]
-    with pytest.raises(StoreNotFound, match="airlines"):
-        db.changes(0, "airlines")
-    assert len(db.changes(2)) == 0
-    assert list(db.changes(2).columns) == ["_seq", "_time", "_author", "_message", "_store", "_change"]
-
-
-def test_changes_of_several_stores_stand_side_by_side(db: Any) -> None:
-    db.load("planes", rows([1]).set_index("k"), message="one")
-    db.load("seats", pd.DataFrame({"n": [1, 2], "k": ["x", "y"]}), "n")
-    found = db.changes(0)
-    assert found[["_seq", "_message", "_store", "_change"]].to_numpy().tolist() == [
-        [1, "one", "planes", "insert"],
-        [2, "", "seats", "insert"],
-        [2, "", "seats", "insert"],
-    ]
-    assert found["n"].dtype == "Int64"
-    assert found["n"].tolist() == [pd.NA, 1, 2]
-    assert found["k"].tolist() == [1, "x", "y"]
-    pieces = list(db.iter_changes(0, size=2))
-    assert [len(piece) for piece in pieces] == [3]
-    assert [len(piece) for piece in db.iter_changes(0, "seats", size=1)] == [2]
-
-
-def test_the_past_is_refused_within_a_transaction_and_after_the_end(db: Any) -> None:
-    db.load("planes", rows([1]), "k")
-    calls = [lambda: db.changes(0), lambda: db.diff(0, 1, "planes"), lambda: db.log(), lambda: db.watch(print)]
-    with db.transaction():
-        for call in calls:
-            with pytest.raises(InvalidState):
-                call()
