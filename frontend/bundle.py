@@ -31,11 +31,11 @@ class NotBuilt(Exception):
 
 def fingerprint() -> str:
     """Return what the bundle is made of, as a number of its own."""
-    made_of = sorted([*(HERE / "src").glob("*.*"), HERE / "build.mjs", HERE / "package.json", HERE / "package-lock.json"])
+    made_of = sorted([*(HERE / "src").rglob("*.*"), HERE / "build.mjs", HERE / "package.json", HERE / "package-lock.json"])
     told = hashlib.sha256()
     for path in made_of:
         content = path.read_bytes().replace(b"\r\n", b"\n")
-        told.update(f"{path.name} {len(content)}\n".encode() + content)
+        told.update(f"{path.relative_to(HERE).as_posix()} {len(content)}\n".encode() + content)
     return told.hexdigest()
 
 

@@ -20,7 +20,7 @@ interface Edited {
   pending: number;
 }
 
-/** Below so many pixels the stores lie over the grid; theme.css says so too. */
+/** Below so many pixels the stores lie over the grid; looks/narrow.css says so too. */
 const NARROW = 680;
 const PLAIN = { order: "", reverse: false, prefix: [], startswith: null, where: "", columns: null };
 const EMPTY: Schema = { columns: [], orders: [], rows: 0, seq: 0 };

@@ -4,10 +4,9 @@ import { App } from "./app";
 import { Builder } from "./builder";
 import { h } from "./dom";
 import { Past } from "./history";
-import panelCss from "./panel.css";
+import { LOOKS } from "./looks";
 import type { Model } from "./rpc";
 import { followScheme } from "./scheme";
-import css from "./theme.css";
 import { Wizard } from "./wizard";
 
 /** What is shown, and what a screen reader calls it, by the kind of the model. */
@@ -29,7 +28,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   const shadow = host.attachShadow({ mode: "open" });
   const { label, make } = SHOWN[model.get("kind") as keyof typeof SHOWN] ?? SHOWN.browser;
   const root = h("div", { class: "sopnb", role: "region", "aria-label": label });
-  shadow.append(h("style", { text: css + panelCss }), root);
+  shadow.append(h("style", { text: LOOKS }), root);
   const setHeight = (): void => {
     const height = model.get("height");
     root.style.height = typeof height === "number" ? `${height}px` : typeof height === "string" && height ? height : "";
