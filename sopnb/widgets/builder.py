@@ -17,6 +17,7 @@ from sopnb.view import View
 from sopnb.view.data import of_frame
 from sopnb.widgets.asking import asked, line
 from sopnb.widgets.browser import Shell
+from sopnb.widgets.specified import Specified
 
 FRAME = "data"
 """What messages call a frame that was given."""
@@ -24,7 +25,7 @@ SHOWN = 5
 """Rows that are shown without a kernel."""
 
 
-class IndexBuilder(Shell):
+class IndexBuilder(Specified, Shell):
     """Builds an index specification for a store or a frame: fields are picked, ordered and turned, and the effect is seen at once.
 
     ``target`` is a store, or a frame of pandas, Polars or Arrow. The page shows the first rows in the order that is chosen, whether the
@@ -53,8 +54,6 @@ class IndexBuilder(Shell):
     IndexSpecification(origin, -hour)
     """
 
-    specification: Any = traitlets.Instance(dict, allow_none=True, help="plain values").tag(sync=True)
-    value: Any = traitlets.Instance(IndexSpecification, allow_none=True)
     data: Any = traitlets.Dict(read_only=True, help="how messages name the target").tag(sync=True)
 
     def __init__(self, target: Any, *, height: int = 480) -> None:
@@ -81,10 +80,8 @@ class IndexBuilder(Shell):
         found: dict[str, Any] = self.value.to_json()
         return found
 
-    @traitlets.validate("value")
-    def _possible(self, proposal: Any) -> Any:
-        value = proposal["value"]
-        for name in () if value is None else (*value.names, *value.carrying):
+    def _allowed(self, value: IndexSpecification) -> None:
+        for name in (*value.names, *value.carrying):
             column = next((column for column in self._columns if column["name"] == name), None)
             text = expression_of(name)
             if column is None and text is not None and name in value.names:
@@ -95,22 +92,6 @@ class IndexBuilder(Shell):
                 raise InvalidInput(
                     f"column {name!r} of type {column['type']} cannot be a key; use a number, text, bytes, date or time column"
                 )
-        return value
-
-    @traitlets.validate("specification")
-    def _readable(self, proposal: Any) -> Any:
-        given = proposal["value"]
-        if given is None:
-            return None
-        return self._possible({"value": IndexSpecification.from_json(given)}).to_json()
-
-    @traitlets.observe("specification")
-    def _described(self, change: Any) -> None:
-        self.value = None if change["new"] is None else IndexSpecification.from_json(change["new"])
-
-    @traitlets.observe("value")
-    def _set(self, change: Any) -> None:
-        self.specification = None if change["new"] is None else change["new"].to_json()
 
     def _panel(self) -> Panel:
         if self.value is None:

@@ -16,6 +16,7 @@ from sopnb.index import IndexSpecification
 from sopnb.view import View
 from sopnb.widgets.asking import asked, line, told
 from sopnb.widgets.browser import Shell
+from sopnb.widgets.specified import Specified
 
 FRAME = "data"
 """What messages call a frame that was given."""
@@ -24,7 +25,7 @@ SHOWN = 5
 IF_EXISTS = ("raise", "replace", "insert", "upsert")
 
 
-class ImportWizard(Shell):
+class ImportWizard(Specified, Shell):
     """Loads data into a store, step by step: columns and first rows are seen, types and key are chosen, and one commit loads it.
 
     ``data`` is a frame of pandas, Polars or Arrow, or a path or pattern of files; without it the page asks for a path, or for rows that
@@ -53,8 +54,6 @@ class ImportWizard(Shell):
     source = traitlets.Unicode("").tag(sync=True)
     name = traitlets.Unicode("").tag(sync=True)
     types: Any = traitlets.Dict(value_trait=traitlets.Unicode(), key_trait=traitlets.Unicode()).tag(sync=True)
-    specification: Any = traitlets.Instance(dict, allow_none=True, help="plain values").tag(sync=True)
-    value: Any = traitlets.Instance(IndexSpecification, allow_none=True)
     if_exists = traitlets.Enum(IF_EXISTS, "raise").tag(sync=True)
     on_error = traitlets.Enum(("raise", "report"), "raise").tag(sync=True)
     store = traitlets.Unicode("", read_only=True).tag(sync=True)
@@ -118,18 +117,6 @@ class ImportWizard(Shell):
             self.set_trait("rejected", done["rejected_rows"])
             self.set_trait("store", done["store"])
         return answer
-
-    @traitlets.validate("specification")
-    def _readable(self, proposal: Any) -> Any:
-        return None if proposal["value"] is None else IndexSpecification.from_json(proposal["value"]).to_json()
-
-    @traitlets.observe("specification")
-    def _described(self, change: Any) -> None:
-        self.value = None if change["new"] is None else IndexSpecification.from_json(change["new"])
-
-    @traitlets.observe("value")
-    def _set(self, change: Any) -> None:
-        self.specification = None if change["new"] is None else change["new"].to_json()
 
     def _panel(self) -> Panel:
         if self.store:
