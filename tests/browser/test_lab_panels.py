@@ -7,20 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 import sopnb
 from tests.api_support import QUIET
-from tests.browser.lab import PATIENCE, Notebook, lab
-
-expect.set_options(timeout=PATIENCE)
+from tests.browser.lab import Notebook
 
 WEATHER = pd.DataFrame({"origin": ["EWR", "EWR", "JFK", "JFK"], "hour": [1, 2, 1, 2], "temp": [39.0, 38.5, 39.9, 39.9]})
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data") / "weather.sop"
 
 
 @pytest.fixture(scope="module")
@@ -30,20 +23,6 @@ def ours(folder: Path) -> Iterator[sopnb.Database]:
         db.load("weather", WEATHER, index=["origin", "hour"], message="begin")
         yield db
         assert db.check().ok
-
-
-@pytest.fixture(scope="module")
-def opened(browser: Browser, ours: sopnb.Database, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
-    with lab(browser, tmp_path_factory.mktemp("lab"), folder) as served:
-        yield served.notebook()
-
-
-@pytest.fixture
-def notebook(opened: Notebook) -> Iterator[Notebook]:
-    """The notebook; whatever was done in it, nothing was asked of another machine, and no error was told to the console."""
-    yield opened
-    assert opened.lab.outside == []
-    assert opened.errors == []
 
 
 def _show(notebook: Notebook, made: str, label: str) -> Locator:
