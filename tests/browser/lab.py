@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 import sopnb
 from sopnb.widgets import bundle
+from tests.browser.grid import Grid
 
 PATIENCE = 30_000
 """Milliseconds that anything on the page may take on a busy machine."""
@@ -33,38 +34,16 @@ CELLS = ("browser = make()\nbrowser", "other = make()\nother")
 NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
 
 
-class Grid:
-    """The browser of stores in the output of a cell."""
-
-    def __init__(self, page: Page, root: Locator) -> None:
-        self.page, self.root = page, root
-
-    def cell(self, row: int, column: str) -> Locator:
-        """The cell at a position, 0 for the first row."""
-        return self.root.locator(f'.ag-row[row-index="{row}"] [col-id="{column}"]')
-
-    def shows(self, row: int, **cells: str) -> None:
-        for column, text in cells.items():
-            expect(self.cell(row, column)).to_have_text(text)
-
-    def button(self, name: str) -> Locator:
-        return self.root.get_by_role("button", name=name, exact=True)
-
-    def box(self, field: str) -> Locator:
-        """The search box of a field of the order."""
-        return self.root.get_by_label(re.compile(rf"^{field}, (a|de)scending"))
-
-    @property
-    def condition(self) -> Locator:
-        return self.root.get_by_label("Condition in CEL")
+class Output(Grid):
+    """The browser of stores in the output of a cell of a notebook."""
 
     def says(self, message: str | re.Pattern[str]) -> None:
-        """Wait until the bar below the grid says it."""
-        expect(self.root.locator(".statusbar .message")).to_have_text(message)
+        """Assert that the bar below the grid comes to say it."""
+        expect(self.status).to_have_text(message)
 
     def counts(self, rows: int | str) -> None:
-        """Wait until the bar below the grid says that there are so many rows."""
-        expect(self.root.locator(".statusbar .of")).to_have_text(f" of {rows:,}" if isinstance(rows, int) else f" of {rows}")
+        """Assert that the bar below the grid comes to say that there are so many rows."""
+        expect(self.total).to_have_text(f" of {rows:,}" if isinstance(rows, int) else f" of {rows}")
 
     def go_to(self, row: int) -> None:
         """Type the number of a row, 1 for the first."""
@@ -72,20 +51,8 @@ class Grid:
         box.fill(str(row))
         box.press("Enter")
 
-    def begin(self, row: int, column: str) -> Locator:
-        """Double click a cell, and return the field of its editor."""
-        self.cell(row, column).dblclick()
-        field = self.root.locator(".editor input")
-        expect(field).to_be_focused()
-        return field
-
-    def edit(self, row: int, column: str, typed: str) -> None:
-        """Edit a cell as people do: double click, type, Enter."""
-        field = self.begin(row, column)
-        field.fill(typed)
-        field.press("Enter")
-
     def commit(self, message: str = "") -> None:
+        """Commit what is pending; asserts that it was."""
         self.button("Commit").click()
         sheet = self.sheet("Pending changes")
         sheet.get_by_label("Message of the commit").fill(message)
@@ -95,11 +62,6 @@ class Grid:
     def sheet(self, title: str | re.Pattern[str]) -> Locator:
         """What lies over the grid, a sheet or a dialog."""
         return self.root.get_by_role("dialog", name=title)
-
-    def choose(self, *rows: int) -> None:
-        """Tick rows."""
-        for row in rows:
-            self.root.locator(f'.ag-row[row-index="{row}"] input[type="checkbox"]').check()
 
 
 class Notebook:
@@ -121,9 +83,9 @@ class Notebook:
     def cells(self) -> Locator:
         return self.page.locator(".jp-Notebook .jp-CodeCell")
 
-    def grid(self, number: int = 0) -> Grid:
+    def grid(self, number: int = 0) -> Output:
         """A browser of stores on the page, in the order of the cells."""
-        return Grid(self.page, self.page.get_by_role("region", name="Browser of stores").nth(number))
+        return Output(self.page, self.page.get_by_role("region", name="Browser of stores").nth(number))
 
     def run(self, number: int) -> None:
         """Run a cell, and again where the Lab was not ready to."""
@@ -144,7 +106,7 @@ class Notebook:
         self.page.locator("[data-jp-item-name='save']").click()
         expect(self.page.locator(".jp-mod-dirty")).to_have_count(0)
 
-    def show(self, expression: str = "db['flights'], edit=True") -> Grid:
+    def show(self, expression: str = "db['flights'], edit=True") -> Output:
         """Make a new browser, show it, and wait for its first row."""
         self.lab.do(f"""
 if "browser" in globals():

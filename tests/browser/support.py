@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 import sopnb
 from sopnb.view import View
+from tests.browser.grid import Grid
 from tests.browser.page import AXE, Served, served
 
 MANY = 200_000
@@ -66,11 +67,12 @@ def kinds() -> Any:
     return db
 
 
-class Shown:
-    """The browser of stores on a page: what it shows, and what can be done to it."""
+class Shown(Grid):
+    """The browser of stores on a page without a notebook."""
 
     def __init__(self, page: Page, served: Served, url: str) -> None:
-        self.page, self.served, self.url = page, served, url
+        super().__init__(page, page)
+        self.served, self.url = served, url
         self.outside: list[str] = []
         self.complaints: list[str] = []
         page.set_default_timeout(15_000)
@@ -96,28 +98,6 @@ class Shown:
         self.page.get_by_role("treeitem", name=re.compile(rf"^{name},")).click()
         expect(self.page.locator("h1.title")).to_have_text(name)
 
-    def cell(self, row: int, column: str) -> Locator:
-        """The cell of a column in the row at a position from 0."""
-        return self.page.locator(f".ag-row[row-index='{row}'] [col-id='{column}']")
-
-    def shows(self, row: int, column: str, text: str) -> None:
-        expect(self.cell(row, column)).to_have_text(text)
-
-    def button(self, name: str, **how: Any) -> Locator:
-        return self.page.get_by_role("button", name=name, **{"exact": True, **how})
-
-    def box(self, field: str) -> Locator:
-        """The search box of a field of the order."""
-        return self.page.get_by_label(re.compile(rf"^{field}, (a|de)scending"))
-
-    @property
-    def condition(self) -> Locator:
-        return self.page.get_by_label("Condition in CEL")
-
-    @property
-    def status(self) -> Locator:
-        return self.page.locator(".statusbar .message")
-
     @property
     def sheet(self) -> Locator:
         return self.page.locator(".sheet")
@@ -126,21 +106,9 @@ class Shown:
     def dialog(self) -> Locator:
         return self.page.locator("dialog[open]")
 
-    @property
-    def total(self) -> Locator:
-        return self.page.locator(".statusbar .of")
-
     def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
-
-    def edit(self, row: int, column: str, text: str) -> None:
-        """Type another value into a cell."""
-        self.cell(row, column).dblclick()
-        field = self.page.locator(".editor input:not(.days)")
-        expect(field).to_be_focused()
-        field.fill(text)
-        field.press("Enter")
 
     def into(self, column: str) -> None:
         """Bring a column into view by its search in the chooser, which shows few columns."""

@@ -25,14 +25,14 @@ def seen(request: pytest.FixtureRequest, browser: Browser, db: Any) -> Iterator[
         seen.open(scheme=request.param)
         expect(seen.page.locator(".sopnb")).to_have_attribute("data-scheme", request.param)
         seen.store("things")
-        seen.shows(0, "id", "0")
+        seen.shows(0, id="0")
         yield seen
 
 
 def test_rows_a_selection_and_a_refused_edit(seen: Shown) -> None:
-    seen.page.locator(".ag-row[row-index='1'] input").check()
+    seen.choose(1)
     seen.edit(0, "big", "7")
-    seen.shows(0, "big", "7")
+    seen.shows(0, big="7")
     seen.edit(2, "big", "12x")
     expect(seen.page.locator(".editor .refusal")).to_be_visible()
     assert seen.faults() == []
@@ -79,9 +79,9 @@ def test_dialogs(seen: Shown) -> None:
 def test_buttons_keep_their_names_in_a_narrow_cell(browser: Browser, db: Any) -> None:
     with shown(browser, db["things"]) as seen:
         seen.open(width="400px")
-        seen.shows(0, "id", "0")
+        seen.shows(0, id="0")
         for name in ("Add row", "Delete", "Paste", "Columns", "Copy", "Export", "Search", "Go to key"):
             expect(seen.button(name)).to_be_visible()
-        seen.page.locator(".ag-row[row-index='1'] input").check()
+        seen.choose(1)
         expect(seen.button("Delete 1")).to_be_visible()
         assert seen.faults() == []

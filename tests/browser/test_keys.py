@@ -23,7 +23,7 @@ def seen(browser: Browser, db: Any) -> Iterator[Shown]:
     with shown(browser, db, viewport={"width": 2600, "height": 700}, permissions=["clipboard-read", "clipboard-write"]) as seen:
         seen.open(height=600)
         seen.store("things")
-        seen.shows(0, "id", "0")
+        seen.shows(0, id="0")
         yield seen
 
 
@@ -43,7 +43,7 @@ def test_arrows_move_enter_edits_and_escape_leaves(seen: Shown) -> None:
     expect(seen.cell(1, "big")).to_be_focused()
     seen.page.keyboard.type("42")
     seen.press("Enter")
-    seen.shows(1, "big", "42")
+    seen.shows(1, big="42")
     seen.press("Control+End")
     expect(seen.cell(29, "big")).to_be_focused()
     seen.press("Control+Home")
@@ -91,7 +91,7 @@ def test_the_tree_is_walked_by_arrows(seen: Shown, db: Any) -> None:
     seen.press("ArrowRight", "ArrowRight")
     expect(by_day).to_be_focused()
     seen.press("Enter")
-    seen.shows(0, "id", "29")
+    seen.shows(0, id="29")
     seen.press("ArrowUp", "ArrowUp", "Enter")
     expect(seen.page.locator("h1.title")).to_have_text("nothing")
 
@@ -103,22 +103,20 @@ def test_a_cell_is_copied_as_it_is(seen: Shown) -> None:
     assert clipboard(seen) == "9007199254740996"
 
 
-def test_selected_rows_are_copied_as_tab_separated_text_with_names(seen: Shown) -> None:
+@pytest.mark.parametrize(("rows", "said", "text"), [((0, 5), "2 rows", "0\tnote 0\n5\t"), ((4,), "1 row", "4\t" + "x" * 3000)])
+@pytest.mark.parametrize("by", ["key", "button"])
+def test_selected_rows_are_copied_whole_as_tab_separated_text_with_names(
+    seen: Shown, rows: tuple[int, ...], said: str, text: str, by: str
+) -> None:
     seen.into("note")
-    for row in (0, 5):
-        seen.page.locator(f".ag-row[row-index='{row}'] input").check()
-    seen.cell(5, "note").click()
-    seen.press("Control+c")
-    expect(seen.status).to_have_text("2 rows copied")
-    assert clipboard(seen) == "id\tnote\n0\tnote 0\n5\t"
-
-
-def test_long_values_are_copied_whole(seen: Shown) -> None:
-    seen.into("note")
-    seen.page.locator(".ag-row[row-index='4'] input").check()
-    seen.button("Copy").click()
-    expect(seen.status).to_have_text("1 row copied")
-    assert clipboard(seen) == "id\tnote\n4\t" + "x" * 3000
+    seen.choose(*rows)
+    if by == "key":
+        seen.cell(rows[-1], "note").click()
+        seen.press("Control+c")
+    else:
+        seen.button("Copy").click()
+    expect(seen.status).to_have_text(f"{said} copied")
+    assert clipboard(seen) == f"id\tnote\n{text}"
 
 
 def test_rows_are_pasted_by_the_key(seen: Shown) -> None:
@@ -131,7 +129,7 @@ def test_rows_are_pasted_by_the_key(seen: Shown) -> None:
 
 
 def test_the_widget_is_told_what_is_selected_and_which_store_is_shown(seen: Shown) -> None:
-    seen.page.locator(".ag-row[row-index='1'] input").check()
+    seen.choose(1)
     tokens = seen.page.evaluate("window.model.get('tokens')")
     answer = seen.view.handle({"id": 1, "op": "value", "args": {"store": "things", "key": tokens[0], "column": "id"}})
     assert answer["ok"]["value"] == "1"

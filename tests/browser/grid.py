@@ -1,0 +1,60 @@
+"""The browser of stores as it stands on any page: what it shows, and what can be done to it."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+
+class Grid:
+    """The browser of stores within ``root``. What waits for something asserts it: it fails if the page does not come to show it."""
+
+    def __init__(self, page: Page, root: Page | Locator) -> None:
+        self.page, self.root = page, root
+
+    def cell(self, row: int, column: str) -> Locator:
+        """The cell at a position, 0 for the first row."""
+        return self.root.locator(f".ag-row[row-index='{row}'] [col-id='{column}']")
+
+    def shows(self, row: int, **cells: str) -> None:
+        """Assert that the row at a position comes to show these texts in these columns."""
+        for column, text in cells.items():
+            expect(self.cell(row, column)).to_have_text(text)
+
+    def button(self, name: str) -> Locator:
+        return self.root.get_by_role("button", name=name, exact=True)
+
+    def box(self, field: str) -> Locator:
+        """The search box of a field of the order."""
+        return self.root.get_by_label(re.compile(rf"^{field}, (a|de)scending"))
+
+    @property
+    def condition(self) -> Locator:
+        return self.root.get_by_label("Condition in CEL")
+
+    @property
+    def status(self) -> Locator:
+        return self.root.locator(".statusbar .message")
+
+    @property
+    def total(self) -> Locator:
+        return self.root.locator(".statusbar .of")
+
+    def begin(self, row: int, column: str) -> Locator:
+        """Double click a cell, and return the field of its editor; asserts that it has the focus."""
+        self.cell(row, column).dblclick()
+        field = self.root.locator(".editor input:not(.days)")
+        expect(field).to_be_focused()
+        return field
+
+    def edit(self, row: int, column: str, typed: str) -> None:
+        """Edit a cell as people do: double click, type, Enter."""
+        field = self.begin(row, column)
+        field.fill(typed)
+        field.press("Enter")
+
+    def choose(self, *rows: int) -> None:
+        """Tick rows."""
+        for row in rows:
+            self.root.locator(f".ag-row[row-index='{row}'] input[type='checkbox']").check()
