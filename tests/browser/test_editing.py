@@ -67,6 +67,8 @@ def test_a_boolean_is_chosen(seen: Shown) -> None:
     seen.page.locator(".editor select").select_option("null")
     seen.press("Enter")
     seen.shows(0, ok="null")
+    (change,) = seen.pending()
+    assert [(cell["column"], cell["old"], cell["new"]) for cell in change["cells"]] == [("ok", True, None)]
 
 
 def test_null_by_its_button_and_by_its_key(seen: Shown) -> None:
