@@ -198,9 +198,10 @@ class Schema:
         return [(name, make) for name, make in self._out if make is not None]
 
     @cached_property
-    def _hidden_out(self) -> dict[str, Converter]:
-        found = {each.name: from_storage(each.type) for each in self.computed}
-        return {name: make for name, make in found.items() if make is not None}
+    def _makers(self) -> dict[str, Converter]:
+        """What makes Python values of storage values, of columns and of key fields that are expressions; none where they are the same."""
+        hidden = ((each.name, from_storage(each.type)) for each in self.computed)
+        return {name: make for name, make in (*self._out, *hidden) if make is not None}
 
     def _complete(self, values: dict[str, Any], store: str) -> None:
         """Add the key fields that are computed from columns which are all there."""
@@ -330,7 +331,7 @@ class Schema:
 
     def public_key(self, stored: Sequence[Any]) -> Any:
         """Return a key's storage values as Python values: a tuple, or the one value of a key of one field."""
-        makers = {**dict(self._out), **self._hidden_out}
+        makers = self._makers
         values = tuple(v if (make := makers.get(n)) is None else make(v) for n, v in zip(self.key_names, stored, strict=False))
         values += tuple(stored[len(values) :])
         return values[0] if len(values) == 1 else values
@@ -406,13 +407,12 @@ class Schema:
 
     def values(self, batch: Any, columns: Sequence[str]) -> list[list[Any]]:
         """Return some columns of a batch as lists of Python values; a column that is none of the schema's as Arrow makes them."""
-        makers = {**dict(self._made), **self._hidden_out} if self.computed else dict(self._made)
         lists = []
         for name in columns:
             column = batch.column(name)
             at = self._storage.get_field_index(name)
             stored = (column if at < 0 else column.cast(self._storage.field(at).type)).to_pylist()
-            make = makers.get(name)
+            make = self._makers.get(name)
             lists.append(stored if make is None else [make(value) for value in stored])
         return lists
 
@@ -456,7 +456,7 @@ class Schema:
                 arrays.append(each.column(seen, store=store) if each in hidden else self._given(each, table.column(each.name), store))
                 fields.append(self.physical.field(each.name))
         if ID in table.column_names:
-            arrays.append(table.column(ID).cast(pa.binary(16)))
+            arrays.append(table.column(ID).cast(pa.binary(ID_BYTES)))
             fields.append(self.physical.field(ID))
         return pa.table(arrays, schema=pa.schema(fields))
 
