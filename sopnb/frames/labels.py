@@ -19,6 +19,7 @@ from sopnb import literals
 from sopnb.errors import InvalidInput
 from sopnb.fields import from_ipc, one_array, to_ipc
 from sopnb.frames import kinds
+from sopnb.frames.adopting import adopted
 from sopnb.frames.kinds import Kind
 
 
@@ -48,7 +49,7 @@ class Level(msgspec.Struct, frozen=True):
         """Return the level of an index. Raises ``InvalidInput`` for what cannot be kept."""
         if labels.dtype == object:
             return cls(objects=literals.dumps(list(labels), "columns"))
-        column = kinds.adopted(labels, "columns")
+        column = adopted(labels, "columns")
         for fault in column.faults:
             raise InvalidInput(fault)
         return cls(column.kind, to_ipc(one_array(column.array)), freq=kinds.freq_text(labels))

@@ -22,8 +22,8 @@ import pyarrow as pa
 from sopnb import literals
 from sopnb.errors import InvalidInput
 from sopnb.fields import formed, holds, is_document, meaning, plain_type
-from sopnb.frames import kinds
-from sopnb.frames.kinds import NULLABLE, Arrow, Category, Interval, Kind, Nullable, Numpy, Objects, Period, Plain, Text, adopted, restored
+from sopnb.frames import adopting, kinds
+from sopnb.frames.kinds import NULLABLE, Arrow, Category, Interval, Kind, Nullable, Numpy, Objects, Period, Plain, Text, restored
 from sopnb.frames.labels import Labels, are_text, renamed, text, text_dtype
 from sopnb.schema import Schema
 
@@ -78,9 +78,9 @@ def adopt(frame: Any, *, documents: Collection[str] = ()) -> tuple[Any, tuple[st
     names = None if None in frame.index.names else tuple(map(text, frame.index.names))
     arrays, fields, found, faults = [], [], {}, []
     for name, values in _columns(frame, names or ()):
-        column = kinds.documents(values.astype(object), name) if name in documents else adopted(values, name)
+        column = adopting.documents(values.astype(object), name) if name in documents else adopting.adopted(values, name)
         arrays.append(column.array)
-        fields.append(column.field(name, solid=kinds.solid(values.dtype) and name not in documents))
+        fields.append(column.field(name, solid=adopting.solid(values.dtype) and name not in documents))
         found[name] = column.kind
         faults += column.faults
     attrs, more = _attrs(frame.attrs)
@@ -188,7 +188,7 @@ def widened(old: dict[str, Any], new: dict[str, Any] | None, before: Any, after:
         if kind is None or pa.types.is_null(before.field(name).type):
             kind = other
         elif isinstance(kind, Category) and isinstance(other, Category):
-            kind = kinds.grown(kind, other)
+            kind = adopting.grown(kind, other)
         solid = pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)
         columns[name] = Nullable() if isinstance(kind, Numpy) and solid and field.nullable else kind
     odd = description.odd
@@ -372,7 +372,7 @@ def _as_shared(schema: Schema) -> Description:
 
 def _shared_kind(values: Any, kind: Any) -> Kind:
     if values.dtype != object:
-        return adopted(values, values.name).kind
+        return adopting.adopted(values, values.name).kind
     t = pa.types
     forms = {
         "text": t.is_string(kind) or t.is_large_string(kind),
