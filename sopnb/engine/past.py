@@ -174,6 +174,13 @@ class Stretch:
             child, here = birth, None if birth is None else next((each for each in birth.before if each not in known), None)
         return line
 
+    def successor(self, id: int) -> int:
+        """Return the store that has taken the place of this one by now, which may be itself."""
+        for birth in self._births():
+            if birth.projection is not None and birth.projection.of == id:
+                id = birth.id
+        return id
+
     def _births(self) -> Iterator[_Birth]:
         """Yield the stores that came to be, each with those that may be the one before it, the likeliest first."""
         dropped: dict[str, list[int]] = {}
@@ -280,7 +287,15 @@ def _followed(engine: Engine, old: State, new: State, name: str) -> tuple[StoreS
     id = new.names.get(name)
     if id is None:
         id = old.names.get(name)
-        return None if id is None else old.store(id), new.store(id) if id in visible(new) else None, None
+        if id is None:
+            return None, None, None
+        if id in visible(new):
+            return old.store(id), new.store(id), None
+        with suppress(HistoryTrimmed):
+            later = visible(new).get(Stretch(engine, old, new).successor(id))
+            if later is not None:
+                return _followed(engine, old, new, later)
+        return old.store(id), None, None
     if id in there:
         return old.store(id), new.store(id), None
     with suppress(HistoryTrimmed):

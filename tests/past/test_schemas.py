@@ -39,6 +39,23 @@ def test_the_past_of_an_altered_store_is_told_in_its_new_columns(db: Any) -> Non
     assert planes[3]["seats"] == 33
 
 
+def test_an_altered_store_is_found_by_the_name_that_it_had(db: Any) -> None:
+    db.load("planes", pd.DataFrame({"k": range(10), "n": 1}), "k")
+    db.rename("planes", "aircraft")
+    for column in ("note", "more"):
+        with db.unlock("wider") as admin:
+            admin.alter("aircraft", add={column: ("string", "new")})
+    db["aircraft"].update(3, {"n": 33})
+    found = db.diff(1, db.seq, "planes")
+    assert found[["_change", "_side", "k", "n", "more"]].to_numpy().tolist() == [
+        ["update", "old", 3, 1, "new"], ["update", "new", 3, 33, "new"],
+    ]  # fmt: skip
+    pd.testing.assert_frame_equal(found, db.diff(1, db.seq, "aircraft"))
+    assert db.diff(db.seq, 1, "planes")["n"].tolist() == [33, 1]
+    db.drop("aircraft")
+    assert db.diff(1, db.seq, "planes")["_change"].tolist() == ["delete"] * 10
+
+
 def test_the_past_before_another_key_is_told_no_further(db: Any) -> None:
     planes = db.load("planes", pd.DataFrame({"k": [1, 2], "n": [5, 6]}), "k")
     planes.update(1, {"n": 4})
