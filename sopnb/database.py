@@ -409,7 +409,8 @@ class Database:
 
         A commit of any size is undone in bounded memory. ``message`` is what the log says; None repeats the one of that commit. What was
         done to the columns or the key of a store is not reverted. Raises ``HistoryTrimmed`` if what was before the commit
-        is no longer kept, ``InvalidInput`` if there is no such commit, ``ReadOnly``.
+        is no longer kept, ``InvalidInput`` if there is no such commit, ``ReadOnly``, ``InvalidState`` if an index is to come back
+        while its store is being altered.
 
         >>> import sopnb
         >>> db = sopnb.open(":memory:")

@@ -28,7 +28,7 @@ from sopnb.engine.record import DELETE, PUT, Payload, StoreChange, decode
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.work import Work
-from sopnb.errors import Conflict, InvalidInput, Trimmed
+from sopnb.errors import Conflict, InvalidInput, InvalidState, Trimmed
 from sopnb.index import IndexSpecification
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class IndexChange:
     def revert(self, engine: Engine, message: str) -> int:
         """Drop the index, or build it again; return the seq of the commit that has done so.
 
-        Raises ``Conflict`` unless the store has the index, or has it not, as the commit left it.
+        Raises ``Conflict`` unless the store has the index, or has it not, as the commit left it; ``InvalidState`` if an index is to come
+        back to a store that is being altered.
         """
         while True:
             state = engine.state()
@@ -101,6 +102,8 @@ class IndexChange:
 
     def _again(self, engine: Engine, store: StoreState, state: State) -> Projection:
         self._check(engine, state)
+        if state.successor(store.id) is not None:
+            raise InvalidState(f"store {store.name!r} is being altered; revert commit {self.seq} when that is done")
         return index_of(store.id, self.name, store.schema, self.specification, engine.backend.pins.owner, store=store.name)
 
     def _check(self, engine: Engine, state: State) -> None:

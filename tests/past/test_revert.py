@@ -10,7 +10,7 @@ import pytest
 import sopnb
 from sopnb import IndexSpecification
 from sopnb.access.lease import Lease
-from sopnb.errors import Conflict, HistoryTrimmed, InvalidInput, NestedTransaction, ReadOnly
+from sopnb.errors import Conflict, HistoryTrimmed, InvalidInput, InvalidState, NestedTransaction, ReadOnly
 from tests.engine.support import Cluster
 from tests.past.support import QUIET, rows
 
@@ -299,6 +299,30 @@ def test_an_index_goes_and_comes_back(db: Any) -> None:
     db.drop("planes")
     with pytest.raises(Conflict, match="the store was dropped"):
         db.revert(gone.seq)
+
+
+def test_an_index_does_not_come_back_to_a_store_that_is_being_altered(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would go with the store whose place the altered one takes."""
+    mine, theirs = (sopnb.Database(Lease.over(cluster.open())) for _ in range(2))
+    planes = mine.load("planes", rows(range(30)), "k")
+    planes.create_index("by_v", "v")
+    planes.drop_index("by_v")
+    dropped = mine.seq
+    builder = mine._lease.engine.builder
+    verify = builder.verify
+    tried = []
+
+    def meanwhile(id: int) -> None:
+        tried.append(id)
+        with pytest.raises(InvalidState, match="is being altered"):
+            theirs.revert(dropped)
+        verify(id)
+
+    monkeypatch.setattr(builder, "verify", meanwhile)
+    with mine.unlock("wider") as admin:
+        admin.alter("planes", add={"note": "string"})
+    assert len(tried) == 1
+    assert mine["planes"].indexes() == {}
 
 
 def test_a_store_that_got_an_index_is_not_dropped_with_its_creation(db: Any) -> None:
