@@ -67,7 +67,7 @@ def _column(name: str, value: Any, n: int) -> Any:
         return value
     if isinstance(value, np.ndarray | list):
         return pa.array(value, _TYPES[name])
-    return pa.array([value], _TYPES[name]).take(pa.array(np.zeros(n, np.int64)))
+    return pa.repeat(pa.scalar(value, _TYPES[name]), n)
 
 
 def frame(parts: Sequence[Told]) -> Any:
@@ -77,10 +77,8 @@ def frame(parts: Sequence[Told]) -> Any:
 
 
 def frames(parts: Iterable[Told], size: int) -> Iterator[Any]:
-    """Yield rows of one schema as frames of about so many rows."""
-    if size < 1:
-        raise InvalidInput(f"{size} rows were asked for; give at least 1")
-    return (frame(several) for several in _gathered(parts, size))
+    """Yield rows of one schema as frames of about so many rows. Raises ``InvalidInput`` at once."""
+    return map(frame, _gathered(parts, _checked(size)))
 
 
 def mixed(parts: Sequence[Told]) -> Any:
@@ -108,14 +106,18 @@ def mixed(parts: Sequence[Told]) -> Any:
 
 
 def mixed_frames(parts: Iterable[Told], size: int) -> Iterator[Any]:
-    """Yield rows of several schemas as frames of about so many rows."""
+    """Yield rows of several schemas as frames of about so many rows. Raises ``InvalidInput`` at once."""
+    return map(mixed, _gathered(parts, _checked(size)))
+
+
+def _checked(size: int) -> int:
     if size < 1:
         raise InvalidInput(f"{size} rows were asked for; give at least 1")
-    return (mixed(several) for several in _gathered(parts, size))
+    return size
 
 
 def _gathered(parts: Iterable[Told], size: int) -> Iterator[list[Told]]:
-    """Yield rows together until they are about so many; more that come at once are cut."""
+    """Yield rows together until they are at least so many; those that come at once stay together."""
     waiting: list[Told] = []
     rows = 0
     for part in parts:

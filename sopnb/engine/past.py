@@ -130,10 +130,9 @@ class Stretch:
         self._commits = [commit for commit in commits if commit.seq <= until.seq]
 
     @classmethod
-    def after(cls, engine: Engine, seq: int, until: State | None = None) -> Stretch:
-        """Return the commits after ``seq``, up to the newest. Raises ``HistoryTrimmed`` or ``InvalidInput``."""
-        since = engine.at(seq=seq)
-        return cls(engine, since, engine.state() if until is None else until)
+    def after(cls, engine: Engine, seq: int, until: State) -> Stretch:
+        """Return the commits after ``seq``. Raises ``HistoryTrimmed`` or ``InvalidInput``."""
+        return cls(engine, engine.at(seq=seq), until)
 
     def commits(self, *, newest_first: bool = False) -> Iterator[tuple[Commit, Payload]]:
         """Yield the commits as they stand in the log."""
@@ -469,18 +468,20 @@ def same_key(one: Schema, other: Schema) -> bool:
 def blocks(parts: Iterable[Part], store: StoreState) -> Iterator[Entries]:
     """Yield changes in blocks of about ``TOGETHER``, values in place; large values are not gathered."""
     waiting: list[Entries] = []
+    rows = 0
     for part in parts:
         entries = loaded(part)
         if entries.far is not None:
             if waiting:
                 yield concatenated(waiting)
-            waiting = []
+            waiting, rows = [], 0
             yield store.reader.far.resolved(entries, store.schema)
             continue
         waiting.append(entries)
-        if sum(map(len, waiting)) >= TOGETHER:
+        rows += len(entries)
+        if rows >= TOGETHER:
             yield concatenated(waiting)
-            waiting = []
+            waiting, rows = [], 0
     if waiting:
         yield concatenated(waiting)
 
