@@ -363,7 +363,7 @@ export class App implements Owner {
         await this.refresh();
         return;
       }
-      await this.edited(await this.rpc.ask<Edited>("edit", { ...args, seq: Number(error.details.seq) }));
+      await this.edited(await this.rpc.ask<Edited>("edit", { ...args, seq: error.details.seq }));
     }
   }
 
@@ -375,17 +375,15 @@ export class App implements Owner {
 
   /** Show my value and theirs; says whether mine is to be written over theirs. */
   private async decide(column: Column, stale: Refused): Promise<boolean> {
-    const { mine, theirs, seq } = stale.details;
-    const values = (given: unknown): Wire => (given !== null && typeof given === "object" && column.name in given ? (given as Record<string, Wire>)[column.name] ?? null : (given as Wire));
-    const gone = theirs === null || theirs === undefined;
+    const { mine, theirs, gone, seq } = stale.details as { mine: Wire; theirs: Wire; gone: boolean; seq: number };
     const choices = [{ label: gone ? "Close" : "Keep theirs", value: "theirs" }];
     if (!gone) choices.push({ label: "Use mine", value: "mine" });
     const answer = await ask(
       this.root,
       "Somebody else changed this row",
       [
-        h("p", { text: gone ? "It was deleted since you saw it. Nothing of yours was written." : `Commit ${String(seq)} changed it since you saw it. Nothing was overwritten.` }),
-        h("dl", { class: "difference" }, h("dt", { text: column.label }), h("dd", {}, "yours ", said(values(mine), "mine"), h("br"), "theirs ", said(gone ? null : values(theirs), "theirs"))),
+        h("p", { text: gone ? "It was deleted since you saw it. Nothing of yours was written." : `Commit ${seq} changed it since you saw it. Nothing was overwritten.` }),
+        h("dl", { class: "difference" }, h("dt", { text: column.label }), h("dd", {}, "yours ", said(mine, "mine"), h("br"), "theirs ", said(theirs, "theirs"))),
       ],
       choices,
     );

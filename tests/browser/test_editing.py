@@ -129,6 +129,33 @@ def test_a_stale_edit_is_refused_and_both_values_are_shown(seen: Shown, db: Any,
     assert db["things"][2]["big"] == 7
 
 
+def test_null_of_others_is_their_value_and_no_deletion(seen: Shown, db: Any) -> None:
+    field = seen.begin(2, "big")
+    db["things"].update(2, {"big": None})
+    expect(seen.status).to_have_text(re.compile("changed things$"))
+    field.fill("8")
+    seen.press("Enter")
+    expect(seen.dialog).to_contain_text("changed it since you saw it")
+    expect(seen.dialog.locator(".value.theirs")).to_have_text("null")
+    seen.button("Use mine").click()
+    seen.shows(2, big="8")
+    (change,) = seen.pending()
+    assert [(cell["old"], cell["new"]) for cell in change["cells"]] == [(None, "8")]
+
+
+def test_a_deletion_by_others_is_told_and_nothing_can_be_written_over_it(seen: Shown, db: Any) -> None:
+    field = seen.begin(2, "big")
+    db["things"].delete(2)
+    expect(seen.status).to_have_text(re.compile("changed things$"))
+    field.fill("8")
+    seen.press("Enter")
+    expect(seen.dialog).to_contain_text("It was deleted since you saw it")
+    expect(seen.button("Use mine")).to_have_count(0)
+    seen.dialog.get_by_role("button", name="Close").click()
+    seen.shows(2, id="3")
+    assert seen.pending() == []
+
+
 @pytest.mark.parametrize("keep", ["Keep theirs", "Keep mine"])
 def test_a_change_that_became_stale_is_decided_before_commit(seen: Shown, db: Any, keep: str) -> None:
     seen.edit(2, "big", "8")
