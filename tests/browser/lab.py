@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -169,6 +170,13 @@ class Lab:
     def value(self, expression: str) -> Any:
         """Return the value of an expression in the kernel."""
         return self.do("", value=expression)["value"]
+
+    def becomes(self, expression: str, wanted: Any) -> None:
+        """Assert that an expression comes to have a value in the kernel; what the page sets may get there after the page shows it."""
+        end = time.monotonic() + PATIENCE / 1000
+        while (found := self.value(expression)) != wanted and time.monotonic() < end:
+            pass
+        assert found == wanted
 
     def _client(self) -> BlockingKernelClient:
         if self._kernel is None:

@@ -60,7 +60,7 @@ def test_the_tree_shows_another_store_and_so_does_the_trait(notebook: Notebook, 
     expect(grid.root.locator("h1.title")).to_have_text("flights")
     grid.root.get_by_role("treeitem", name=re.compile("^notes,")).click()
     grid.shows(0, id="0", big="9007199254740993")
-    assert served.value("browser.store") == "notes"
+    served.becomes("browser.store", "notes")
     served.do("browser.store = 'flights'")
     grid.counts(336_776)
 
@@ -132,7 +132,7 @@ def test_selected_rows_are_keys_in_the_kernel_and_text_on_the_clipboard(notebook
     grid.choose(1, 2)
     grid.button("Copy").click()
     grid.says("2 rows copied")
-    assert served.value("browser.selected") == [1, 2]
+    served.becomes("browser.selected", [1, 2])
     text = notebook.page.evaluate("navigator.clipboard.readText()")
     assert text.split("\n") == ["id\tmore\tbig\tprice", '1\t"{""n"":1}"\t9007199254740994\t', '2\t"{""n"":2}"\t9007199254740995\t']
 

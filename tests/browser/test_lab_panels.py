@@ -39,7 +39,7 @@ def test_the_builder_and_its_value_follow_each_other(notebook: Notebook, ours: s
     verdict = panel.get_by_role("status", name="Uniqueness")
     panel.locator(".suggestion").first.click()
     expect(verdict).to_contain_text("Unique 4 rows")
-    assert notebook.lab.value("str(browser.value)") == "origin, hour"
+    notebook.lab.becomes("str(browser.value)", "origin, hour")
     notebook.lab.do("browser.value = sopnb.IndexSpecification.of('-cel: temp + 1.0', unique=False)")
     expect(verdict).to_contain_text("Not unique 1 row has the key of another one")
     expect(panel.locator(".fields .name")).to_have_text("cel: temp + 1.0")
