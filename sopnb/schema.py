@@ -155,6 +155,12 @@ class Schema:
         """The physical columns that make the encoded key: the key columns, and ``_id`` where keys need not be unique."""
         return self.key_names if self.unique else (*self.key_names, ID)
 
+    @cached_property
+    def not_in_key(self) -> tuple[str, ...]:
+        """The physical columns that records of one key may differ in: also key fields of floats, where 0.0 is -0.0 and NaN is null."""
+        keyed = self.stored_key_names
+        return tuple(field.name for field in self.physical if field.name not in keyed or pa.types.is_floating(field.type))
+
     @property
     def unique(self) -> bool:
         """Whether no two records have the same key."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+import sopnb
+from tests.api_support import QUIET
 from tests.race.forkserver import ForkServer
 
 settings.register_profile("ordinary", deadline=None)
@@ -37,3 +39,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def server() -> Iterator[ForkServer]:
     with ForkServer() as server:
         yield server
+
+
+@pytest.fixture
+def db() -> Iterator[sopnb.Database]:
+    """A database in memory, which is whole when a test is over."""
+    with sopnb.open(":memory:", handle=QUIET) as db:
+        yield db
+        report = db.check()
+        assert report.ok, repr(report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -27,13 +26,6 @@ FRAME = pd.DataFrame(
         "doc": [{"a": 1}, {}, {"b": [None]}, {}, {}, {}],
     }
 )
-
-
-@pytest.fixture
-def db() -> Iterator[sopnb.Database]:
-    with sopnb.open(":memory:", handle=QUIET) as db:
-        yield db
-        assert db.check().ok, repr(db.check())
 
 
 @pytest.fixture

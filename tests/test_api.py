@@ -38,13 +38,6 @@ QUIET = HandleSettings(maintenance="off", progress=False)
 PLANES = pd.DataFrame({"tailnum": ["N3", "N1", "N2"], "seats": [182, 55, 149]})
 
 
-@pytest.fixture
-def db() -> Iterator[Any]:
-    with sopnb.open(":memory:", handle=QUIET) as db:
-        yield db
-        assert db.check().ok
-
-
 def _engine(db: Any) -> Any:
     return db._lease.engine
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import sopnb
@@ -33,13 +33,6 @@ FRAME = pd.DataFrame(
         "n": pd.array([1, 2, None, 4, 5, 6, 7, 8], dtype="Int64"),
     }
 )
-
-
-@pytest.fixture
-def db() -> Iterator[sopnb.Database]:
-    with sopnb.open(":memory:", handle=QUIET) as db:
-        yield db
-        assert db.check().ok, repr(db.check())
 
 
 @pytest.fixture
@@ -220,6 +213,23 @@ def test_a_store_whose_keys_repeat_has_indexes_too(db: sopnb.Database) -> None:
     assert store[key]["what"] == "c"
 
 
+@pytest.mark.parametrize("bulk", [False, True])
+@pytest.mark.parametrize(("before", "after"), [(0.0, -0.0), (-0.0, 0.0), (None, math.nan), (math.nan, None)])
+def test_values_that_are_one_key_are_each_kept(db: sopnb.Database, before: float | None, after: float | None, bulk: bool) -> None:
+    def held(selection: Any) -> list[str]:
+        return [repr(value) for value in selection.to_arrow()["depth"].to_pylist()]
+
+    store = db.create("depths", schema={"k": "int64", "depth": "float64"}, index="k")
+    store.create_index("by_depth", "depth", unique=True)
+    keyed = db.create("keyed", schema=pa.schema({"depth": pa.float64(), "n": pa.int64()}), index="depth")
+    for value in (before, after):
+        seq = db.seq
+        for each, record in ((store, {"k": 1, "depth": value}), (keyed, {"depth": value, "n": 1})):
+            each.upsert(pa.table({name: pa.array([v], each.schema.field(name).type) for name, v in record.items()}) if bulk else record)
+    assert held(store[:]) == held(store.by("by_depth")) == held(keyed[:]) == [repr(after)]
+    assert db.diff(seq, db.seq, "keyed")["_change"].tolist() == ["update", "update"]
+
+
 texts = st.one_of(st.none(), st.text("ab\0é", max_size=3))
 numbers = st.one_of(st.none(), st.integers(-3, 3))
 records = st.fixed_dictionaries({"k": st.integers(0, 60), "a": texts, "b": numbers, "c": st.one_of(st.none(), st.floats(width=32))})
@@ -236,6 +246,8 @@ records = st.fixed_dictionaries({"k": st.integers(0, 60), "a": texts, "b": numbe
     texts,
     numbers,
 )
+@example([{"k": 1, "a": None, "b": None, "c": None}], [{"k": 0, "a": None, "b": None, "c": 0.0},
+         {"k": 1, "a": None, "b": None, "c": math.nan}], ["c", "a", "-b"], 1, False, "first", None, None)  # fmt: skip
 def test_what_an_index_finds_equals_the_same_filter_by_arrow(
     before: list[Any], after: list[Any], order: list[str], width: int, flip: bool, nulls: Any, text: Any, number: Any
 ) -> None:

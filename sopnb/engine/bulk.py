@@ -83,8 +83,8 @@ class BulkWriter:
         self._store, self._schema, self._kind, self._report = store, store.schema, kind, on_error == "report"
         self._progress = progress
         self._stack = store.stack
-        values = [field for field in self._schema.physical if field.name not in self._schema.stored_key_names]
-        self._values = [field.name for field in sorted(values, key=lambda field: not pa.types.is_primitive(field.type))]
+        kinds = {field.name: field.type for field in self._schema.physical}
+        self._values = sorted(self._schema.not_in_key, key=lambda name: not pa.types.is_primitive(kinds[name]))
         self._rejected: list[pa.Table] = []
         self.counts = Counts()
 

@@ -98,11 +98,10 @@ def _keys(schema: Schema, batch: Any) -> Keys:
 
 
 def _changed(schema: Schema, old: Any, in_old: Any, new: Any, in_new: Any) -> Any:
-    """Say of rows that keep their key whether any other column differs."""
-    names = [name for name in schema.physical.names if name not in schema.stored_key_names]
-    if not names or not len(in_old):
+    """Say of rows that keep their key whether anything else differs."""
+    if not schema.not_in_key or not len(in_old):
         return np.zeros(len(in_old), bool)
-    a, b = (pa.Table.from_batches([batch.select(names).take(pa.array(rows))]) for batch, rows in ((new, in_new), (old, in_old)))
+    a, b = (pa.Table.from_batches([batch.select(schema.not_in_key).take(pa.array(rows))]) for batch, rows in ((new, in_new), (old, in_old)))
     return differ(a, b)
 
 

@@ -518,8 +518,9 @@ def _told(old: Entries, new: Entries, schema: Schema) -> Iterator[Difference]:
 
 def differs(new: Entries, old: Entries, schema: Schema) -> Any:
     """Say for each of as many records of the same keys whether any value differs."""
-    names = [name for name in schema.physical.names if name not in schema.stored_key_names]
-    return differ(*(pa.Table.from_batches([part.batch.select(names)]) for part in (new, old))) if names else np.zeros(len(old), bool)
+    if not schema.not_in_key:
+        return np.zeros(len(old), bool)
+    return differ(*(pa.Table.from_batches([part.batch.select(schema.not_in_key)]) for part in (new, old)))
 
 
 def visible(state: State) -> dict[int, str]:
