@@ -84,8 +84,6 @@ class Admin:
 
 
 def _successor(source: StoreState, state: State, change: Alteration, owner: str, name: str) -> Projection:
-    if state.successor(source.id) is not None:
-        raise InvalidState(f"store {name!r} is being altered already; wait until that is done")
     indexes = {each: index.how for each, index in state.indexes(source.id).items()}
     unfinished = [each for each, index in indexes.items() if not index.ready]
     if unfinished:

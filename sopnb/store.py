@@ -420,7 +420,8 @@ class Store:
         Every commit from then on keeps it, so it never lags; ``unique`` refuses records that agree in all its fields (null equals null).
         ``carrying`` names columns that are kept beside its keys, so that reading them touches no record. It is built while others write,
         and may be read when this returns; an error or an interrupt leaves no trace. Raises ``InvalidInput`` for a name that is taken or a
-        column that cannot be a key, ``DuplicateKey`` if it is to be unique and is not, ``InvalidState`` in a transaction.
+        column that cannot be a key, ``DuplicateKey`` if it is to be unique and is not, ``InvalidState`` in a transaction
+        or while the store is being altered.
 
         >>> import pandas as pd, sopnb
         >>> planes = sopnb.open(":memory:").load("planes", pd.DataFrame({"tailnum": ["N1", "N2"], "seats": [182, 55]}), index="tailnum")

@@ -8,7 +8,7 @@ from sopnb.access.ways import Access, store_of
 from sopnb.engine.engine import Engine
 from sopnb.engine.projection import Projection, index_of
 from sopnb.engine.state import State, StoreState
-from sopnb.errors import Conflict, IndexNotFound, InvalidInput, InvalidState
+from sopnb.errors import Conflict, IndexNotFound, InvalidInput
 from sopnb.index import IndexSpecification
 
 
@@ -23,8 +23,6 @@ def create(access: Access, name: str, wanted: IndexSpecification, *, message: st
         if name in state.indexes(store.id):
             built = "" if state.indexes(store.id)[name].how.ready else ", which is being built"
             raise InvalidInput(f"store {access.name!r} has an index {name!r} already{built}; drop it or choose another name")
-        if state.successor(store.id) is not None:
-            raise InvalidState(f"store {access.name!r} is being altered; create the index when that is done")
         return index_of(store.id, name, store.schema, wanted, engine.backend.pins.owner, store=access.name)
 
     engine.builder.build(source, make, message=message)

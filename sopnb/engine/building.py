@@ -25,7 +25,7 @@ from sopnb.engine.record import Payload, ProjectionChange
 from sopnb.engine.state import State, StoreState, tree_data
 from sopnb.engine.tree import Tree, TreeRef
 from sopnb.engine.upkeep import Host, Progress, Upkeep
-from sopnb.errors import Conflict, Corruption, DuplicateKey, InternalError, SopError, StoreNotFound
+from sopnb.errors import Conflict, Corruption, DuplicateKey, InternalError, InvalidState, SopError, StoreNotFound
 from sopnb.index import IndexSpecification
 
 Make = Callable[[StoreState, State], Projection]
@@ -90,7 +90,10 @@ class Builder:
         return lambda source, state: index_of(source.id, name, source.schema, wanted, self._engine.backend.pins.owner, store=store)
 
     def begin(self, source: int, make: Make) -> tuple[int, State]:
-        """Make all writers of a store change a new projection too; return its id and the state from then on."""
+        """Make all writers of a store change a new projection too; return its id and the state from then on.
+
+        Raises ``InvalidState`` while the store is being altered: what is to take its place would not have the projection.
+        """
         engine = self._engine
         engine.writable()
         while True:
@@ -98,6 +101,8 @@ class Builder:
             before = engine.state()
             if source not in before.by_id:
                 raise StoreNotFound(f"#{source:x}", tuple(sorted(before.names)))
+            if before.successor(source) is not None:
+                raise InvalidState(f"store {before.by_id[source].name!r} is being altered; try again when that is done")
             projection = make(before.store(source), before)
             id = new_id(engine.backend.clock)
             payload = Payload(projections=[ProjectionChange("begin", id, source, projection.to_dict())])

@@ -28,7 +28,7 @@ from sopnb.engine.record import DELETE, PUT, Payload, StoreChange, decode
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.work import Work
-from sopnb.errors import Conflict, InvalidInput, InvalidState, Trimmed
+from sopnb.errors import Conflict, InvalidInput, Trimmed
 from sopnb.index import IndexSpecification
 
 if TYPE_CHECKING:
@@ -102,8 +102,6 @@ class IndexChange:
 
     def _again(self, engine: Engine, store: StoreState, state: State) -> Projection:
         self._check(engine, state)
-        if state.successor(store.id) is not None:
-            raise InvalidState(f"store {store.name!r} is being altered; revert commit {self.seq} when that is done")
         return index_of(store.id, self.name, store.schema, self.specification, engine.backend.pins.owner, store=store.name)
 
     def _check(self, engine: Engine, state: State) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sopnb.access.progress import heard
+from sopnb.errors import Timeout
 from sopnb.index import IndexSpecification
 from sopnb.view import exporting, importing, past, specifications
 from sopnb.view import page as pages
@@ -130,7 +131,7 @@ class View:
         return [schema.public_key((*schema.codec.decode(key), *id)) for key, id in zip(keys, ids, strict=True)]
 
     def close(self) -> None:
-        """Forget the pending changes and let go of the state that was read."""
+        """Forget the pending changes and let go of the state that was read. Raises ``Timeout`` if a request is answered all the while."""
         with self._alone():
             self._pending.rollback()
 
@@ -145,7 +146,7 @@ class View:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         if not self._mutex.acquire(timeout=PATIENCE):
-            raise Refusal("busy", "another request of this view is still being answered; try again")
+            raise Timeout("another request of this view to be answered", waited=PATIENCE)
         try:
             yield
         finally:

@@ -10,6 +10,7 @@ from IPython import get_ipython
 
 from sopnb import display
 from sopnb.database import Database
+from sopnb.display import Panel
 from sopnb.errors import ReadOnly, StoreNotFound
 from sopnb.selection import Selection
 from sopnb.snapshot import Snapshot
@@ -51,14 +52,14 @@ class Shell(anywidget.AnyWidget):
     def _answer(self, message: Any) -> dict[str, Any]:
         return self._view.handle(message)
 
-    def _static(self) -> str:
+    def _panel(self) -> Panel:
         """Return what a page without a kernel shows."""
-        return ""
+        raise NotImplementedError
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         shown: Any = super()._repr_mimebundle_(**kwargs)
         data, metadata = shown if isinstance(shown, tuple) else (shown, {})
-        return {**data, "text/plain": repr(self), "text/html": self._static()}, metadata
+        return {**data, "text/plain": repr(self), "text/html": display.html(self)}, metadata
 
     def close(self) -> None:
         """End the widget and let go of what it has read."""
@@ -138,8 +139,9 @@ class Browser(Shell):
     def _chosen(self, change: Any) -> None:
         self.set_trait("selected", self._view.keys(self.store, change["new"]))
 
-    def _static(self) -> str:
-        return display.html(self._target)
+    def _panel(self) -> Panel:
+        panel: Panel = self._target._panel()
+        return panel
 
     def __repr__(self) -> str:
         return f"Browser of {type(self._target).__name__.lower()} {self._view.title!r}{', editing' if self.edit else ''}"

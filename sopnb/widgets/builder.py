@@ -17,12 +17,7 @@ from sopnb.view import View
 from sopnb.view.data import of_frame
 from sopnb.widgets.asking import asked, line
 from sopnb.widgets.browser import Shell
-from sopnb.widgets.specified import Specified
-
-FRAME = "data"
-"""What messages call a frame that was given."""
-SHOWN = 5
-"""Rows that are shown without a kernel."""
+from sopnb.widgets.specified import FRAME, SHOWN, Specified
 
 
 class IndexBuilder(Specified, Shell):
@@ -111,9 +106,6 @@ class IndexBuilder(Specified, Shell):
         rows = shown["rows"]
         more = f"{shown['total'] - SHOWN:,} more" if shown["total"] > SHOWN else ""
         return Panel("Index", title, facts, heads, tuple(line(row) for row in rows[:SHOWN]), more)
-
-    def _static(self) -> str:
-        return display.html(self)
 
     def __repr__(self) -> str:
         told = f"store {self._view.title!r}" if self._of_store else f"{type(self._target).__name__} of {len(self._target):,} rows"

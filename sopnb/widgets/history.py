@@ -86,9 +86,6 @@ class History(Shell):
         )
         return Panel("History", self._view.title, (f"commit {log['seq']}",), heads, rows)
 
-    def _static(self) -> str:
-        return display.html(self)
-
     def __repr__(self) -> str:
         return f"History of {self._word} {self._view.title!r} at commit {self.seq}"
 

@@ -1,4 +1,4 @@
-"""The traits of a widget in which an index specification is chosen."""
+"""What the widgets have in common in which an index specification is chosen for data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from typing import Any
 import traitlets
 
 from sopnb.index import IndexSpecification
+
+FRAME = "data"
+"""What messages call a frame that was given."""
+SHOWN = 5
+"""Rows that are shown without a kernel."""
 
 
 class Specified(traitlets.HasTraits):

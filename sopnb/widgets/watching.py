@@ -6,9 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from sopnb.errors import SopError
+from sopnb.errors import SopError, Timeout
 from sopnb.view import View
-from sopnb.view.refusal import Refusal
 
 PATIENCE = 0.2
 """Seconds after which the thread looks whether it is still wanted."""
@@ -46,7 +45,7 @@ class Watching:
         while not self._ended:
             try:
                 event = self._view.changed_since(seq, PATIENCE)
-            except Refusal:  # a long request is being answered: the commits are told after it
+            except Timeout:  # a long request is being answered: the commits are told after it
                 continue
             except SopError:  # closed, or somebody else will say what is wrong
                 return

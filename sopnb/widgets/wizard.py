@@ -16,12 +16,8 @@ from sopnb.index import IndexSpecification
 from sopnb.view import View
 from sopnb.widgets.asking import asked, line, told
 from sopnb.widgets.browser import Shell
-from sopnb.widgets.specified import Specified
+from sopnb.widgets.specified import FRAME, SHOWN, Specified
 
-FRAME = "data"
-"""What messages call a frame that was given."""
-SHOWN = 5
-"""Rows that are shown without a kernel."""
 IF_EXISTS = ("raise", "replace", "insert", "upsert")
 
 
@@ -128,9 +124,6 @@ class ImportWizard(Specified, Shell):
         total = shown["total"]
         facts = () if total is None else (f"{total:,} rows",)
         return Panel("Import", self.source and Path(self.source).name, facts, heads, tuple(line(row) for row in shown["rows"][:SHOWN]))
-
-    def _static(self) -> str:
-        return display.html(self)
 
     def __repr__(self) -> str:
         done = f": {self.rows:,} rows in store {self.store!r}" if self.store else ""

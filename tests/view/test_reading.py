@@ -14,7 +14,7 @@ import pytest
 
 import sopnb
 from sopnb import DatabaseSettings, IndexSpecification
-from sopnb.errors import InvalidInput, InvalidState
+from sopnb.errors import InvalidInput, InvalidState, Timeout
 from sopnb.view import View
 from tests.api_support import QUIET, SMALL
 from tests.view.support import Browser
@@ -335,6 +335,17 @@ def test_many_threads_ask_at_once(db: Any) -> None:
     assert {page["total"] - len(page["rows"]) for page in pages} == {0}
     assert [cells for cells in browser.cells("flights")[:100] if cells["flight"] != "50"] == [c for c in before if c["flight"] != "50"]
     assert browser.ask("commit", message="")["counts"]["updated"] == 1
+
+
+def test_what_waits_for_another_request_too_long_is_told_so(db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = Browser(db)
+    monkeypatch.setattr("sopnb.view.view.PATIENCE", 0.01)
+    with ThreadPoolExecutor(1) as pool, browser.view._alone():
+        answer = pool.submit(browser.view.handle, {"id": 1, "op": "tree"}).result()
+        with pytest.raises(Timeout, match="another request of this view"):
+            pool.submit(browser.view.close).result()
+    assert answer["error"]["code"] == "busy"
+    browser.view.close()
 
 
 @pytest.mark.parametrize("order", ["", "by_dest"])

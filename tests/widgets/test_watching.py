@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import sopnb
+from sopnb.errors import Timeout
 from sopnb.view import View
-from sopnb.view.refusal import Refusal
 from sopnb.widgets.watching import Watching
 from tests.api_support import QUIET
 
@@ -21,13 +21,13 @@ def test_commits_during_a_request_that_outlasts_the_patience_are_told_after_it(m
         planes = db.load("planes", pd.DataFrame({"tailnum": ["N1"], "seats": [55]}), index="tailnum")
         monkeypatch.setattr("sopnb.view.view.PATIENCE", 0.01)
         view, told = View(db), queue.SimpleQueue[dict[str, Any]]()
-        changed_since, refused = view.changed_since, threading.Event()
+        changed_since, timed_out = view.changed_since, threading.Event()
 
         def noted(seq: int, wait: float = 0.0) -> dict[str, Any] | None:
             try:
                 return changed_since(seq, wait)
-            except Refusal:
-                refused.set()
+            except Timeout:
+                timed_out.set()
                 raise
 
         monkeypatch.setattr(view, "changed_since", noted)
@@ -35,7 +35,7 @@ def test_commits_during_a_request_that_outlasts_the_patience_are_told_after_it(m
         with view._alone():
             watching.begin(db.seq)
             planes.insert({"tailnum": "N2", "seats": 100})
-            assert refused.wait(60)
+            assert timed_out.wait(60)
         assert told.get(timeout=60) == {"event": "changed", "seq": db.seq, "stores": ["planes"]}
         watching.end()
         assert db.check().ok
