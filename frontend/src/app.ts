@@ -221,7 +221,7 @@ export class App implements Owner {
     if (query.order !== wanted.order && !("prefix" in patch)) Object.assign(query, { prefix: [], startswith: null });
     const reordered = query.order !== this.query.order || query.reverse !== this.query.reverse;
     this.wanted = query;
-    this.root.classList.add("loading");
+    this.loading(true);
     try {
       const [schema, first] = await Promise.all([
         known ? this.schema : this.rpc.ask<Schema>("schema", { store: query.store }),
@@ -254,8 +254,13 @@ export class App implements Owner {
       else if (this.schema === EMPTY) this.blankError(error);
       else this.failed(error);
     } finally {
-      if (asking === this.asking) this.root.classList.remove("loading");
+      if (asking === this.asking) this.loading(false);
     }
+  }
+
+  private loading(loading: boolean): void {
+    this.root.classList.toggle("loading", loading);
+    this.main.setAttribute("aria-busy", String(loading));
   }
 
   private order(): Order | undefined {

@@ -41,6 +41,13 @@ class Grid:
     def total(self) -> Locator:
         return self.root.locator(".statusbar .of")
 
+    def order(self, name: str) -> None:
+        """Choose the order of an index, and wait for its first rows."""
+        self.root.get_by_label("Order of the rows").select_option(name)
+        expect(self.root.locator(".main")).to_have_attribute("aria-busy", "false")
+        expect(self.cell(0, "#place")).to_have_text("1")
+        expect(self.root.locator(".shimmer")).to_have_count(0)
+
     def begin(self, row: int, column: str) -> Locator:
         """Double click a cell, and return the field of its editor; asserts that it has the focus."""
         self.cell(row, column).dblclick()

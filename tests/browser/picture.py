@@ -40,7 +40,7 @@ def take(folder: Path) -> None:
             notebook.run(0)
             grid = notebook.grid()
             grid.root.get_by_role("treeitem", name="flights").first.click()
-            grid.root.get_by_label("Order of the rows").select_option("by_dest")
+            grid.order("by_dest")
             grid.box("dest").fill("SFO")
             grid.box("dest").press("Enter")
             grid.edit(2, "tailnum", "N14229")

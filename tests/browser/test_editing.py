@@ -286,7 +286,7 @@ def test_an_edit_in_an_order_that_moves_the_row_shows_it_where_it_belongs(browse
     db["things"].create_index("by_big", "big")
     with shown(browser, db["things"]) as seen:
         seen.open()
-        seen.page.get_by_label("Order of the rows").select_option("by_big")
+        seen.order("by_big")
         seen.shows(0, id="0")
         seen.edit(0, "big", "9007199254740999")
         seen.shows(0, id="1")

@@ -102,7 +102,7 @@ def test_a_key_is_gone_to_and_it_says_whether_it_is_there(notebook: Notebook, ou
 
 def test_rows_come_in_the_order_of_an_index_either_way(notebook: Notebook, ours: sopnb.Database) -> None:
     grid = notebook.show()
-    grid.root.get_by_label("Order of the rows").select_option("by_dest")
+    grid.order("by_dest")
     grid.shows(0, **_said(ours["flights"].by("by_dest").row(0)))
     grid.button("Reverse the order").click()
     grid.shows(0, **_said(ours["flights"].by("by_dest").reverse().row(0)))
@@ -110,7 +110,7 @@ def test_rows_come_in_the_order_of_an_index_either_way(notebook: Notebook, ours:
 
 def test_rows_are_searched_by_a_prefix_and_by_a_condition(notebook: Notebook, frame: Any) -> None:
     grid = notebook.show()
-    grid.root.get_by_label("Order of the rows").select_option("by_dest")
+    grid.order("by_dest")
     grid.box("dest").fill("SFO")
     grid.box("dest").press("Enter")
     grid.counts(int((frame["dest"] == "SFO").sum()))

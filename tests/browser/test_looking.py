@@ -148,7 +148,7 @@ def test_a_search_without_results_says_so(seen: Shown) -> None:
 
 
 def test_an_order_by_an_index_either_way(seen: Shown) -> None:
-    seen.page.get_by_label("Order of the rows").select_option("by_dest")
+    seen.order("by_dest")
     seen.shows(0, dest="ATL")
     seen.shows(0, delay="175")
     expect(seen.page.locator(".ag-header-cell .label").first).to_have_text("dest")

@@ -79,6 +79,15 @@ def line(started: subprocess.Popen[str]) -> str:
     return started.stdout.readline().strip()
 
 
+def rest(started: subprocess.Popen[str]) -> list[str]:
+    """Return the whole lines that a process has written since; one that was killed may have begun another.
+
+    Read through the file that ``line`` reads: it may have taken more from the pipe than its line.
+    """
+    assert started.stdout is not None
+    return [text.strip() for text in started.stdout.read().splitlines(keepends=True) if text.endswith("\n")]
+
+
 class Waiting(Files):
     """Files that set ``blocked`` when somebody begins to wait for a lock, and ``over`` when the wait ends."""
 

@@ -16,7 +16,7 @@ from sopnb.storage.files import Files
 from sopnb.storage.location import open_backend
 from sopnb.storage.system import SystemClock
 from sopnb.testing.clock import ManualClock
-from tests.storage.support import Waiting, append, forked, line, local, opened, process
+from tests.storage.support import Waiting, append, forked, line, local, opened, process, rest
 
 SMALL = DatabaseSettings(segment_bytes=1024, segment_limit=4096)
 
@@ -303,8 +303,7 @@ def test_writers_killed_at_any_time_lose_nothing_that_they_told(path: Path, requ
             one.kill()
             assert append(mine, b"mine") > told
             two.kill()
-            rest = one.communicate()[0] + two.communicate()[0]
-            told = max([told, *map(int, rest.split("\n")[:-1])])
+            told = max([told, *map(int, rest(one)), *map(int, rest(two))])
         assert append(mine, b"mine") > told
     commits = mine.read(0)
     assert [commit.seq for commit in commits] == list(range(1, len(commits) + 1))
