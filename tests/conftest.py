@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored by what it runs in the background
     config.addinivalue_line("markers", "long: takes minutes; selected with --long only")
     profiles = [name for name in ("long", "brief") if config.getoption(f"--{name}")]
     settings.load_profile(profiles[0] if profiles else "ordinary")
