@@ -26,7 +26,7 @@ from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entry
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.versions import versions
-from sopnb.errors import InvalidInput, KeyNotFound, SopError
+from sopnb.errors import InvalidInput, KeyNotFound
 from sopnb.frames.incoming import incoming, kept
 from sopnb.frames.keys import are_many, key_columns
 from sopnb.index import IndexSpecification, Keys
@@ -50,7 +50,8 @@ class Store:
     was. A ``Store`` is only a way to the store of its name; it may be kept as long as the database is open, and is safe for threads.
 
     Writes take one record (a dict), a list of dicts, a DataFrame, or anything with Arrow columns, and return ``Counts``. With
-    ``on_error="report"`` the rows that fit are written and the others returned as ``Counts.rejected``, a frame with a ``_reason``.
+    ``on_error="report"`` the rows that fit are written and the others returned as ``Counts.rejected``, a frame with a ``_reason``. A row
+    that a unique index does not allow is among those: who is there already stays, and of several new ones the first by key is written.
     Values are checked against the schema and never rounded, cut or turned into another kind: ``SchemaMismatch`` names the column.
 
     >>> import sopnb
@@ -368,11 +369,12 @@ class Store:
 
         def change(store: StoreWork) -> Counts:
             try:
-                return changes.change(store, self._key(store.schema, rows), columns)
+                did = changes.change(store, self._key(store.schema, rows), columns, on_error=on_error)
             except (KeyNotFound, InvalidInput) as error:
                 if on_error == "raise":
                     raise
-                return _refused(columns, error, store.schema)
+                return _refused(columns, str(error), store.schema)
+            return did if did.rejected is None else _refused(columns, did.rejected["_reason"][0].as_py(), store.schema)
 
         return self._access.write(change, message)
 
@@ -396,12 +398,12 @@ class Store:
 
         def change(store: StoreWork) -> Counts:
             if type(rows) is dict or isinstance(rows, Mapping):
-                try:
+                if on_error == "raise":
                     return changes.put(store, kind, rows)
+                try:
+                    return write_rows(store, kind, [rows], on_error)
                 except (KeyNotFound, InvalidInput) as error:
-                    if on_error == "raise":
-                        raise
-                    return _refused(rows, error, store.schema)
+                    return _refused(rows, str(error), store.schema)
             return write_rows(store, kind, rows, on_error)
 
         return self._access.write(change, message)
@@ -469,9 +471,9 @@ def write_rows(store: StoreWork, kind: Kind, rows: Any, on_error: OnError) -> Co
     return replace(counts, rejected=coming.rejected(store.schema, refused)) if report else counts
 
 
-def _refused(record: Mapping[str, Any], error: SopError, schema: Schema) -> Counts:
+def _refused(record: Mapping[str, Any], reason: str, schema: Schema) -> Counts:
     pandas = importlib.import_module("sopnb.frames.pandas")
-    return Counts(rejected=pandas.rejected_frame([], [(record, str(error))], schema))
+    return Counts(rejected=pandas.rejected_frame([], [(record, reason)], schema))
 
 
 def _distinct(keys: Keys) -> tuple[Keys, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sopnb.engine.bulk import Kind
+from sopnb.engine.bulk import Kind, OnError
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entry
 from sopnb.engine.storework import StoreWork
@@ -34,8 +34,11 @@ def put(store: StoreWork, kind: Kind, record: Mapping[str, Any]) -> Counts:
     return _changed(store, key, old, given)
 
 
-def change(store: StoreWork, key: bytes, changes: Mapping[str, Any]) -> Counts:
-    """Change columns of the record with this encoded key. Raises ``KeyNotFound``, ``InvalidInput`` for another key, ``SchemaMismatch``."""
+def change(store: StoreWork, key: bytes, changes: Mapping[str, Any], *, on_error: OnError = "raise") -> Counts:
+    """Change columns of the record with this encoded key; ``on_error`` is for what unique indexes do not allow.
+
+    Raises ``KeyNotFound``, ``InvalidInput`` for another key, ``SchemaMismatch``.
+    """
     schema = store.schema
     given = schema.partial(changes, store=store.name)
     own: dict[str, Any] = {}
@@ -45,13 +48,13 @@ def change(store: StoreWork, key: bytes, changes: Mapping[str, Any]) -> Counts:
     if schema.computed and old is not None and old.row is not None:
         own |= {name: value for name, value in zip(schema.names, old.row, strict=False) if name in schema.key_sources}
     refuse_key_fields({name: value for name, value in given.items() if name not in own or value != own[name]}, schema, store.name)
-    return _changed(store, key, old, given)
+    return _changed(store, key, old, given, on_error)
 
 
-def _changed(store: StoreWork, key: bytes, old: Entry | None, given: Mapping[str, Any]) -> Counts:
+def _changed(store: StoreWork, key: bytes, old: Entry | None, given: Mapping[str, Any], on_error: OnError = "raise") -> Counts:
     if old is None or old.row is None:
         raise KeyNotFound(store.name, store.told(key))
-    return store.become(key, old, tuple(map(given.get, store.schema.physical_names, old.row)))
+    return store.become(key, old, tuple(map(given.get, store.schema.physical_names, old.row)), on_error=on_error)
 
 
 def replace(store: StoreWork, key: bytes, record: Mapping[str, Any]) -> Counts:

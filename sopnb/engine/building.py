@@ -19,11 +19,11 @@ from sopnb.engine.check import astray
 from sopnb.engine.conflict import Past
 from sopnb.engine.entries import Entries, concatenated
 from sopnb.engine.merge import loaded, merged
-from sopnb.engine.mirror import duplicate_of, repeated
 from sopnb.engine.projection import Projection, index_of
 from sopnb.engine.record import Payload, ProjectionChange
 from sopnb.engine.state import State, StoreState, tree_data
 from sopnb.engine.tree import Tree, TreeRef
+from sopnb.engine.unique import alike, duplicate_of
 from sopnb.engine.upkeep import Host, Progress, Upkeep
 from sopnb.errors import Conflict, Corruption, DuplicateKey, InternalError, InvalidState, SopError, StoreNotFound
 from sopnb.index import IndexSpecification
@@ -137,9 +137,9 @@ class Builder:
         with self.progress(f"verify {store.name}", store.rows) as progress:
             scanned = _Scanned(store, progress)
             parts = scanned.parts()
-            twice = repeated(parts, projection) if projection.unique and projection.role == "index" else None
-            if twice is not None:
-                raise duplicate_of(source.name, projection, twice)
+            if projection.unique and projection.role == "index":
+                for fields, _ in alike(parts, projection):
+                    raise duplicate_of(source.name, projection, fields[0])
             for _ in parts:
                 pass
         if scanned.rows == store.rows == source.rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -14,7 +14,7 @@ from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries
 from sopnb.engine.far import FAR, bytes_by_blob, staying, together
 from sopnb.engine.interleave import Rows, interleaved
-from sopnb.engine.layer import Piece
+from sopnb.engine.layer import Layer, Piece
 from sopnb.engine.layers import Found
 from sopnb.engine.record import PUT
 from sopnb.engine.same import differ
@@ -22,6 +22,7 @@ from sopnb.engine.tree import Tree
 from sopnb.errors import DuplicateKey, InvalidInput, KeyNotFound
 from sopnb.fields import one_array
 from sopnb.index import Keys, arrange
+from sopnb.schema import ID
 
 if TYPE_CHECKING:
     from sopnb.engine.storework import StoreWork
@@ -77,16 +78,26 @@ def sorted_keys(store: StoreWork, table: pa.Table) -> Keys:
 
 
 class BulkWriter:
-    """The records of one bulk write on their way into the drafts; ``counts`` is complete when ``compared`` is used up."""
+    """The records of one bulk write, of the columns ``given``, on their way into the drafts.
 
-    def __init__(self, store: StoreWork, kind: Kind, on_error: OnError, progress: Progress) -> None:
-        self._store, self._schema, self._kind, self._report = store, store.schema, kind, on_error == "report"
+    ``answer`` is complete when ``compared`` is used up.
+    """
+
+    def __init__(self, store: StoreWork, kind: Kind, on_error: OnError, given: pa.Schema, progress: Progress) -> None:
+        self._store, self._schema, self._kind, self.reports = store, store.schema, kind, on_error == "report"
+        made = kind == "insert" and not self._schema.unique  # ids that a refused row never had
+        self._given = given.remove(given.get_field_index(ID)) if made else given
         self._progress = progress
         self._stack = store.stack
         kinds = {field.name: field.type for field in self._schema.physical}
         self._values = sorted(self._schema.not_in_key, key=lambda name: not pa.types.is_primitive(kinds[name]))
         self._rejected: list[pa.Table] = []
         self.counts = Counts()
+
+    @property
+    def answer(self) -> Counts:
+        """What was done and refused."""
+        return self.counts + Counts(rejected=pa.concat_tables(self._rejected)) if self._rejected else self.counts
 
     # -- in order -------------------------------------------------------------------------------------------------------------
 
@@ -98,7 +109,7 @@ class BulkWriter:
         def chunk(start: int, stop: int) -> pa.Table:
             return table.slice(start, stop - start) if order is None else table.take(pa.array(order[start:stop]))
 
-        if repeats is not None and not self._report:
+        if repeats is not None and not self.reports:
             row = int(np.argmax(repeats))
             key = self._schema.keys(chunk(row, row + 1))[0]
             raise DuplicateKey(self._store.name, self._store.told(key), reason="is twice in the frame; drop one of them")
@@ -168,8 +179,6 @@ class BulkWriter:
                 table = part.slice(start, CHUNK)
                 yield self._compared(table)
                 self._progress(table.num_rows)
-        if self._rejected:
-            self.counts += Counts(rejected=pa.concat_tables(self._rejected))
 
     def _compared(self, table: pa.Table) -> Entries:
         """Return the changes that these rows make to what the store holds."""
@@ -268,19 +277,38 @@ class BulkWriter:
 
     def _refused(self, table: pa.Table, wrong: Any) -> pa.Table:
         """Return the table without the wrong rows, which are reported, or raise for the first of them."""
-        if not self._report and wrong.any():
+        if not self.reports and wrong.any():
             key = self._store.told(self._schema.keys(table.slice(int(np.argmax(wrong)), 1))[0])
             raise DuplicateKey(self._store.name, key) if self._kind == "insert" else KeyNotFound(self._store.name, key)
         return self._without(table, wrong, "the key is already there" if self._kind == "insert" else "no record has this key")
+
+    def without(self, written: Layer, refused: Mapping[bytes, str]) -> Iterator[Entries]:
+        """Yield the changes that this write made, without the rows that are refused after all, by key and with the reason."""
+        keys = Keys.of(sorted(refused))
+        for piece in written.pieces(b"", None):
+            entries = _fresh(piece.load())
+            bad = keys.match(entries.keys(self._schema))[1]
+            gone = entries.take(np.flatnonzero(bad))
+            new = int((gone.deltas > 0).sum())
+            self.counts += Counts(inserted=-new, updated=new - len(gone))
+            if len(gone):
+                rows = self._placed(_table(gone, self._given.names)).cast(self._given)
+                self._reject(rows, [refused[key] for key in gone.keys(self._schema).tolist()])
+            yield entries.take(np.flatnonzero(~bad))
 
     def _without(self, table: pa.Table, bad: Any, reason: str) -> pa.Table:
         if not bad.any():
             return table
         refused = self._placed(table.filter(pa.array(bad)))
-        self._rejected.append(refused.append_column("_reason", pa.array([reason] * refused.num_rows, pa.string())))
-        if sum(part.num_rows for part in self._rejected) > MOST_REJECTED:
-            raise InvalidInput(f"store {self._store.name!r}: more than {MOST_REJECTED} rows are refused ({reason}); nothing was written")
+        self._reject(refused, [reason] * refused.num_rows)
         return table.filter(pa.array(~bad))
+
+    def _reject(self, refused: pa.Table, reasons: list[str]) -> None:
+        self._rejected.append(refused.append_column("_reason", pa.array(reasons, pa.string())))
+        if sum(part.num_rows for part in self._rejected) > MOST_REJECTED:
+            raise InvalidInput(
+                f"store {self._store.name!r}: more than {MOST_REJECTED} rows are refused ({reasons[0]}); nothing was written"
+            )
 
 
 def _fresh(entries: Entries) -> Entries:

@@ -1,7 +1,6 @@
 """What the drafts of a store make of its projections, computed from each old row and the new one.
 
-Deletions come before everything that is put, for two rows of the source may exchange what is their key here. Of a unique projection
-every new key is read as a range, so that of two transactions which give the same one the second is refused, whoever they are.
+Deletions come before everything that is put, for two rows of the source may exchange what is their key here.
 """
 
 from __future__ import annotations
@@ -18,15 +17,11 @@ from sopnb.engine.projection import Projection
 from sopnb.engine.record import DELETE, PUT
 from sopnb.engine.same import differ, same_row
 from sopnb.engine.storework import StoreWork
-from sopnb.errors import DuplicateKey
-from sopnb.fields import one_array
-from sopnb.index import IndexSpecification, KeyCodec, Keys, successor
+from sopnb.index import Keys
 from sopnb.schema import Schema
 
 FEW = 256
 """So many single operations at most are mirrored one by one."""
-SPARSE = 50
-"""New keys of a unique index are looked up one by one if there are so many times as many rows, else the rows are read."""
 
 
 def mirror(source: StoreWork, child: StoreWork) -> None:
@@ -118,93 +113,3 @@ def _deletions(schema: Schema, batch: Any, keys: Keys, rows: Any) -> Entries:
 def _puts(batch: Any, keys: Keys, delta: Any, rows: Any) -> Entries:
     rows = rows[np.argsort(keys.array[rows], kind="stable")]
     return Entries(batch.take(pa.array(rows)), delta=delta[rows], keys=keys.take(rows))
-
-
-# -- unique keys --------------------------------------------------------------------------------------------------------------
-
-
-def check_unique(child: StoreWork) -> None:
-    """Raise ``DuplicateKey`` naming the index and the key if the drafts of a projection give a key that another row has.
-
-    While a projection is being built it cannot be known; whoever builds it finds out in the end.
-    """
-    projection = child.base.how
-    if not (projection.unique and projection.attached) or not child.operations:
-        return
-    for part in merged(child.drafts(), child.schema):
-        entries = loaded(part)
-        new = entries.take(np.flatnonzero((entries.ops == PUT) & (entries.deltas > 0)))
-        if not len(new):
-            continue
-        if projection.role == "successor":
-            keys = new.keys(child.schema)
-            child.claims.many(keys)
-            there = child.base.stack.find(keys).there
-            if there.any():
-                raise DuplicateKey(
-                    child.name, child.told(keys[int(np.argmax(there))]), reason="is there in the key that the store is getting"
-                )
-        else:
-            _among_others(child, projection, leading(projection, new.batch))
-
-
-def leading(projection: Projection, batch: Any) -> Keys:
-    """Return the encoded leading fields of rows of an index, those that were asked for, in the order of the rows."""
-    codec = leading_codec(projection)
-    names = codec.specification.names
-    return codec.encode_columns([one_array(batch.column(batch.schema.get_field_index(name))) for name in names])
-
-
-def leading_codec(projection: Projection) -> KeyCodec:
-    """Return what encodes the leading fields of an index."""
-    schema = projection.schema
-    found = schema.memo.get("leading")
-    if found is None:
-        specification = IndexSpecification(schema.specification.fields[: projection.fields])
-        fields = [pa.field(n, schema.physical.field(n).type, nullable=schema.field(n).nullable) for n in specification.names]
-        found = schema.memo["leading"] = KeyCodec(specification, pa.schema(fields))
-    return found
-
-
-def _among_others(child: StoreWork, projection: Projection, prefixes: Keys) -> None:
-    stack = child.stack
-    if len(prefixes) * SPARSE < stack.rows or len(prefixes) == 1:
-        for prefix in prefixes.tolist():
-            hi = successor(prefix)
-            child.claims.range(prefix, hi)
-            if stack.count(prefix, hi) > 1:
-                raise duplicate_of(_source_name(child, projection), projection, prefix)
-        return
-    lo, hi = prefixes[0], successor(prefixes[len(prefixes) - 1])
-    child.claims.range(lo, hi)
-    twice = repeated(stack.scan(lo, hi, columns=child.schema.stored_key_names), projection)
-    if twice is not None:
-        raise duplicate_of(_source_name(child, projection), projection, twice)
-
-
-def repeated(parts: Iterator[Entries], projection: Projection) -> bytes | None:
-    """Return the leading fields that two rows of an index have, None if all differ; the parts come in key order."""
-    last: bytes | None = None
-    for part in parts:
-        prefixes = leading(projection, part.batch)
-        if last is not None and prefixes[0] == last:
-            return last
-        again = prefixes.slice(1, len(prefixes)).equal(prefixes.slice(0, len(prefixes) - 1))
-        if again.any():
-            return prefixes[int(np.argmax(again))]
-        last = prefixes[len(prefixes) - 1]
-    return None
-
-
-def duplicate_of(store: str, projection: Projection, prefix: bytes) -> DuplicateKey:
-    """Return the error for leading fields that two rows of an index have."""
-    return DuplicateKey(store, told(projection, prefix), reason=f"is there already in the unique index {projection.name!r}")
-
-
-def told(projection: Projection, prefix: bytes) -> object:
-    """Return encoded leading fields as people know them."""
-    return projection.schema.public_key(leading_codec(projection).decode(prefix))
-
-
-def _source_name(child: StoreWork, projection: Projection) -> str:
-    return child.name.removesuffix(f"/{projection.name}")

@@ -198,9 +198,11 @@ class StoreWork:
             raise KeyNotFound(self.name, self.told(key))
         return self.become(key, old, row)
 
-    def become(self, key: bytes, old: Entry | None, row: tuple[Any, ...]) -> Counts:
-        """Write a whole record in place of what ``get`` found under its key."""
+    def become(self, key: bytes, old: Entry | None, row: tuple[Any, ...], *, on_error: OnError = "raise") -> Counts:
+        """Write a whole record in place of what ``get`` found under its key; with ``on_error="report"`` as ``write`` does."""
         self.work.writing()
+        if on_error == "report":
+            return self.write("replace", pa.Table.from_batches([self.schema.batch([row])]), on_error=on_error)
         if old is None:
             self._draft(key, PUT, 1, row, 0)
             return self._count(_INSERTED)
@@ -213,16 +215,16 @@ class StoreWork:
     def write(self, kind: Kind, table: pa.Table, *, on_error: OnError = "raise", progress: Progress = unseen) -> Counts:
         """Write many records: a table of physical columns, in any order; ``upsert`` and ``update`` may leave columns out.
 
-        With ``on_error="report"`` rows that cannot be written are left out and returned in ``Counts.rejected``. Raises
-        ``DuplicateKey`` or ``KeyNotFound`` naming the first bad key; then nothing of the table is written.
+        With ``on_error="report"`` rows that cannot be written, those too that a unique index of the store does not allow, are left out
+        and returned in ``Counts.rejected``. Raises ``DuplicateKey`` or ``KeyNotFound`` naming the first bad key; then nothing of the
+        table is written.
         """
         self.work.writing()
         table = bulk.with_ids(self, kind, table)
         if not table.num_rows:
             return Counts()
-        writer = bulk.BulkWriter(self, kind, on_error, progress)
-        self._add(self._piece(writer.compared(writer.in_order(table))))
-        return self._count(writer.counts)
+        writer = bulk.BulkWriter(self, kind, on_error, table.schema, progress)
+        return self._laid(writer, self._piece(writer.compared(writer.in_order(table))))
 
     def load(
         self, kind: Literal["insert", "upsert"], tables: Iterable[pa.Table], *, on_error: OnError = "raise", progress: Progress = unseen
@@ -240,7 +242,7 @@ class StoreWork:
             return Counts()
         if second is None:
             return self.write(kind, first, on_error=on_error, progress=progress)
-        writer = bulk.BulkWriter(self, kind, on_error, bulk.halved(progress))
+        writer = bulk.BulkWriter(self, kind, on_error, first.schema, bulk.halved(progress))
         columns, size = first.column_names, self.work.room.spill_bytes
         stream = chain([first, second], stream)
         del first, second
@@ -250,9 +252,27 @@ class StoreWork:
             if len(drafts) == MOST_DRAFTS:
                 drafts = list(filter(None, [self._written(writer.drafted(writer.together(drafts, columns, size)))]))
             drafts += filter(None, [self._written(writer.drafted(writer.in_order(table)))])
-        self._add(self._piece(writer.compared(writer.together(drafts, columns, size))))
+        counts = self._laid(writer, self._piece(writer.compared(writer.together(drafts, columns, size))))
         self._discard(self.work.spilled - before)
-        return self._count(writer.counts)
+        return counts
+
+    def _laid(self, writer: bulk.BulkWriter, piece: Layer | None) -> Counts:
+        """Lay what a bulk write made over all drafts; where rows are reported, without those that unique indexes do not allow."""
+        if piece is not None and writer.reports:
+            before = self.stack
+            self._lay(piece)
+            refused = self.work.refusals(self, before, piece)
+            if refused:
+                self._pieces.pop()
+                kept = self._piece(writer.without(piece, refused))
+                self._stack = None
+                self.version += 1
+                if kept is not None:
+                    self._lay(kept)
+            self._bound()
+        else:
+            self._add(piece)
+        return self._count(writer.answer)
 
     def put_value(self, key: bytes, column: str, value: bytes | str | None, pieces: Sequence[Extent] = ()) -> Counts:
         """Give one column of a record another value: this one, or that which lies in these pieces already. Raises ``KeyNotFound``."""
@@ -490,12 +510,15 @@ class StoreWork:
     def _add(self, piece: Layer | None) -> None:
         """Lay a piece over all drafts that there are."""
         if piece is not None:
-            if self._tail.operations:
-                self._pack()
-            self._pieces.append(piece)
-            self._stack = None
-            self.version += 1
+            self._lay(piece)
             self._bound()
+
+    def _lay(self, piece: Layer) -> None:
+        if self._tail.operations:
+            self._pack()
+        self._pieces.append(piece)
+        self._stack = None
+        self.version += 1
 
     def _pack(self) -> None:
         """Make a piece of the single operations."""

@@ -12,13 +12,16 @@ from typing import Literal, Protocol
 from sopnb.engine.blob import Tell, untold
 from sopnb.engine.builder import Part
 from sopnb.engine.catalogue import new_id
-from sopnb.engine.mirror import check_unique, mirror
+from sopnb.engine.layer import Layer
+from sopnb.engine.layers import Stack
+from sopnb.engine.mirror import mirror
 from sopnb.engine.projection import Projection, index_of
 from sopnb.engine.record import CatalogueChange, ProjectionChange
 from sopnb.engine.state import State, StoreState
 from sopnb.engine.storework import StoreWork
 from sopnb.engine.tail import Tail
 from sopnb.engine.tree import TreeReader, TreeRef
+from sopnb.engine.unique import check_unique, is_guarded, refusals
 from sopnb.errors import IndexNotFound, InvalidInput, InvalidState, ReadOnly, StoreExists, StoreNotFound
 from sopnb.index import IndexSpecification
 from sopnb.protocols import Clock
@@ -195,7 +198,7 @@ class Work:
     def project(self) -> None:
         """Bring the projections of every store that was written to up to date. Raises ``DuplicateKey`` of a unique index."""
         for store in list(self._drafts.values()):
-            if store.operations:
+            if store.version:  # what was written may have been taken back
                 self._project(store)
 
     def index(self, name: str, index: str) -> StoreWork:
@@ -206,12 +209,16 @@ class Work:
             raise IndexNotFound(name, index, tuple(sorted(found)))
         return self._up_to_date(source, found[index])
 
+    def refusals(self, source: StoreWork, before: Stack, write: Layer) -> dict[bytes, str]:
+        """Return the rows of a store's newest write that its unique indexes do not allow; see ``unique.refusals``."""
+        indexes = [child for child in self._children(source) if child.base.how.role == "index" and is_guarded(child)]
+        return refusals(source, before, write, [self._up_to_date(source, child) for child in indexes]) if indexes else {}
+
     def _project(self, source: StoreWork) -> None:
         for child in self._children(source):
             self._up_to_date(source, child)
             check_unique(child)
-            if child.operations:
-                self._project(child)
+            self._project(child)
 
     def _children(self, source: StoreWork) -> list[StoreWork]:
         """Return the projections of a store."""
