@@ -261,7 +261,7 @@ class StoreWork:
         if piece is not None and writer.reports:
             before = self.stack
             self._lay(piece)
-            refused = self.work.refusals(self, before, piece)
+            refused = self.work.refusals(self, before, [piece])
             if refused:
                 self._pieces.pop()
                 kept = self._piece(writer.without(piece, refused))

@@ -138,8 +138,8 @@ def _source_name(child: StoreWork) -> str:
 # -- row by row ---------------------------------------------------------------------------------------------------------------
 
 
-def refusals(source: StoreWork, before: Stack, write: Layer, indexes: Sequence[StoreWork]) -> dict[bytes, str]:
-    """Return the rows of the newest write that unique indexes do not allow, by key, and why; ``before`` is how the store was before it.
+def refusals(source: StoreWork, before: Stack, write: Sequence[Layer], indexes: Sequence[StoreWork]) -> dict[bytes, str]:
+    """Return the rows of the newest layers that unique indexes do not allow, by key, and why; ``before`` is how the store was before.
 
     Who has a place already keeps it; of several rows that are to get it the first by key does. A row is refused only if another one has
     its place in the end.
@@ -157,9 +157,9 @@ class _Places(NamedTuple):
 class _Judgement:
     """Who of the rows of a write gets its places. A place is (the number of an index, leading fields)."""
 
-    def __init__(self, source: StoreWork, before: Stack, write: Layer, indexes: Sequence[StoreWork]) -> None:
+    def __init__(self, source: StoreWork, before: Stack, write: Sequence[Layer], indexes: Sequence[StoreWork]) -> None:
         self._schema, self._before, self._indexes = source.schema, before, indexes
-        self._write = Stack((write,), source.schema, source.work.room.reader.far)
+        self._write = Stack(write, source.schema, source.work.room.reader.far)
         self._rows: dict[bytes, _Places | None] = {}
         """Those that were looked at, by key; None for one that is not written."""
         self._owners: dict[tuple[int, bytes], bytes | None] = {}

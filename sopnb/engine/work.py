@@ -5,7 +5,7 @@ Invariant: nothing leaves this object before ``Engine.commit``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
 
@@ -209,8 +209,8 @@ class Work:
             raise IndexNotFound(name, index, tuple(sorted(found)))
         return self._up_to_date(source, found[index])
 
-    def refusals(self, source: StoreWork, before: Stack, write: Layer) -> dict[bytes, str]:
-        """Return the rows of a store's newest write that its unique indexes do not allow; see ``unique.refusals``."""
+    def refusals(self, source: StoreWork, before: Stack, write: Sequence[Layer]) -> dict[bytes, str]:
+        """Return the rows of a store's newest drafts that its unique indexes do not allow, by key, and why; see ``unique.refusals``."""
         indexes = [child for child in self._children(source) if child.base.how.role == "index" and is_guarded(child)]
         return refusals(source, before, write, [self._up_to_date(source, child) for child in indexes]) if indexes else {}
 

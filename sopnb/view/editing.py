@@ -108,14 +108,11 @@ class Editing:
         return {"report": report, "pending": len(self.pending)}
 
     def _put_reporting(self, sight: Sight, store: str, fresh: Mapping[bytes, tuple[int, Any]], report: list[dict[str, Any]]) -> None:
-        try:
-            self._put(sight, store, [wanted for _, wanted in fresh.values()])
-        except Refusal:
-            for number, wanted in fresh.values():
-                try:
-                    self._put(sight, store, [wanted])
-                except Refusal as refusal:
-                    report[number] = {"row": number, "ok": False, "message": str(refusal), **refusal.facts}
+        changes = self._changes(sight, store, [wanted for _, wanted in fresh.values()])
+        refused = self.pending.put_each(changes)
+        for (number, _), change in zip(fresh.values(), changes, strict=True):
+            if refusal := refused.get(change.id):
+                report[number] = {"row": number, "ok": False, "message": str(refusal), **refusal.facts}
 
     def _pasted(self, sight: Sight, store: str, record: Mapping[str, Any], schema: Schema, mode: str) -> tuple[bytes, Any]:
         """Return the key of a pasted row, and the change that it asks for."""
@@ -187,6 +184,9 @@ class Editing:
 
     def _put(self, sight: Sight, store: str, wanted: list[Any]) -> None:
         """Put (key, the change before, the row that is seen, the commit it is of, the row to be) among the pending changes."""
+        self.pending.put(self._changes(sight, store, wanted))
+
+    def _changes(self, sight: Sight, store: str, wanted: list[Any]) -> list[Change]:
         there = sight.store(store)
         changes = []
         for key, before, row, seq, new in wanted:
@@ -194,7 +194,7 @@ class Editing:
             made_on = seq if before is None else before.seq
             id = self.pending.new_id() if before is None else before.id
             changes.append(Change(id, store, (there.id, there.layout), there.schema, key, made_on, old, new))
-        self.pending.put(changes)
+        return changes
 
     def _row(self, store: str, key: bytes, row: Row, seq: int, schema: Schema, shown: tuple[str, ...] | None) -> dict[str, Any]:
         names = shown or schema.names

@@ -10,8 +10,10 @@ writes all or nothing; no transaction is held while there is nothing pending.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+
+import pyarrow as pa
 
 from sopnb.access.attempt import attempt
 from sopnb.access.lease import Lease
@@ -112,6 +114,34 @@ class Pending:
             self._release()
             raise
 
+    def put_each(self, changes: Sequence[Change]) -> dict[int, Refusal]:
+        """Add new rows of records of one store as ``put`` does, but for those that a unique index does not allow.
+
+        Return these by the number of the change. Raises ``Refusal``, and then all is as it was, if there are too many.
+        """
+        reasons = self._tried(changes)
+        self.put(change for change in changes if change.key not in reasons)
+        refused = [change for change in changes if change.key in reasons]
+        return {change.id: invalid(reasons[change.key], column=self._unique_column(change)) for change in refused}
+
+    def _tried(self, changes: Sequence[Change]) -> dict[bytes, str]:
+        """Return the keys of the changes that a unique index does not allow after all that wait, and why."""
+        self.sight()
+        work = self._lease.engine.begin("unchecked")
+        try:
+            for change in self._changes.values():
+                if not change.stale:
+                    _make(change, work)
+            rows = [change.new for change in changes if change.new is not None and judged(change, work) is None]
+            if not rows:
+                return {}
+            schema = changes[0].schema
+            table = pa.Table.from_batches([schema.batch(rows)])
+            rejected = work.store(_name(changes[0], work) or "").write("replace", table, on_error="report").rejected
+            return {} if rejected is None else dict(zip(schema.keys(rejected).tolist(), rejected["_reason"].to_pylist(), strict=True))
+        finally:
+            work.rollback()
+
     def _show(self, fresh: list[Change], *, anew: bool) -> None:
         if anew or self._work is None or self._work.done:
             refused = {change.id for change in self._changes.values() if change.theirs is not None and change.theirs.reason}
@@ -194,8 +224,9 @@ class Pending:
                     _make(change, work)
                 work.project()
             except DuplicateKey:
+                fresh = _not_allowed(live, work)
                 work.rollback()
-                refused |= self._culprit(live)
+                refused |= fresh or self._culprit(live)
             except BaseException:  # half of it must never be taken for the whole
                 work.rollback()
                 raise
@@ -216,7 +247,7 @@ class Pending:
                 del self._changes[change.store, change.key]
 
     def _culprit(self, live: list[Change]) -> dict[int, str]:
-        """Return the first change that a unique index does not allow after the ones before it, and why."""
+        """Return the first change that does not go with the ones before it in the key that a store is getting, and why."""
         work = self._lease.engine.begin("unchecked")
         try:
             for change in live:
@@ -285,9 +316,22 @@ def _name(change: Change, work: Work) -> str | None:
     return name if name is not None and work.state.store(id).layout == layout else None
 
 
+def _not_allowed(changes: Iterable[Change], work: Work) -> dict[int, str]:
+    """Return which of the changes that a transaction makes unique indexes do not allow, and why."""
+    refused: dict[int, str] = {}
+    reasons: dict[str, dict[bytes, str]] = {}
+    for change in changes:
+        if change.store not in reasons:
+            store = work.store(change.store)
+            reasons[change.store] = work.refusals(store, store.base.stack, store.drafts())
+        if change.key in reasons[change.store]:
+            refused[change.id] = reasons[change.store][change.key]
+    return refused
+
+
 def _make(change: Change, work: Work) -> None:
-    """Make a change within a transaction, in place of another one of the same record."""
-    store = work.store(change.store)
+    """Make a change within a transaction, in place of another one of the same record; its store may have another name by now."""
+    store = work.store(_name(change, work) or change.store)
     if change.new is None:
         store.delete_one(change.key)
     else:
