@@ -357,7 +357,7 @@ class Selection:
             store=self._access.name,
             keys=self._facts,
             condition=None if self._scan.filter is None else str(self._scan.filter),
-            pushed=() if self._scan.filter is None else self._scan.filter.pushed.told,
+            pushed=() if self._scan.filter is None else self._scan.filter.pushed.told(self._scan.keys),
             judged=() if self._scan.filter is None else self._scan.filter.judged,
             columns=self._schema.names if columns is None else columns,
             reverse=self._scan.reverse,

@@ -81,7 +81,7 @@ def usage(scan: Scan, specification: IndexSpecification) -> Usage:
     fixed, between = _bounds(scan.keys, schema)
     fields = (*specification.fields, *(field for field in own if field.name not in specification.names))
     if fields == own:
-        bound, next_one = _bounds(scan.keys if scan.filter is None else scan.keys.meet(scan.filter.pushed.keys), schema)
+        bound, next_one = _bounds(scan.range, schema)
     else:
         equal, ranged = (*fixed, *equal), (*ranged, *((between,) if between else ()))
         further = schema.key_names[len(fixed) : max(_touched(scan.keys.lo, schema), _touched(scan.keys.hi or b"", schema))]
@@ -113,13 +113,8 @@ def usage(scan: Scan, specification: IndexSpecification) -> Usage:
 
 def _bounds(keys: KeyRange, schema: Schema) -> tuple[tuple[str, ...], str | None]:
     """Return (the leading fields of which a range of keys has one value, the next one if it has not all of its values)."""
-    start, count = b"", 0
-    for end in schema.codec.ends(keys.lo):
-        after = successor(keys.lo[:end])
-        if keys.hi is None or (after is not None and keys.hi > after):
-            break
-        start, count = keys.lo[:end], count + 1
-    names = schema.key_names
+    ends, names = keys.fixed(schema), schema.key_names
+    start, count = keys.lo[: ends[-1]] if ends else b"", len(ends)
     whole = keys == (KeyRange(start, successor(start)) if count else EVERYTHING)
     return names[:count], None if whole or count == len(names) else names[count]
 

@@ -122,6 +122,50 @@ def test_explain_says_who_judges_what(flights: Any) -> None:
     assert flights[:].explain().judged == ()
 
 
+def test_the_field_after_a_prefix_narrows_the_range(flights: Any) -> None:
+    hour = flights.prefix("2013-01-01 07:00")
+    for text, told, rows in (
+        ("flight == 2", "keys by 'flight'", 1),
+        ("flight >= 2 && dep_delay < 0", "keys by 'flight'", 2),
+        ("time_hour >= '2013-01-01' && flight < 1", "keys by 'time_hour', 'flight'", 1),
+        ("time_hour > '2013-01-01 07:00' && flight < 1", "keys by 'time_hour', 'flight'", 0),
+        ("dest == 'IAH'", None, 4),
+    ):
+        narrowed = hour.where(text)
+        assert narrowed.explain().pushed[0] == told or told is None
+        keys = narrowed._scan.range
+        assert flights._access.peek().count(keys.lo, keys.hi) == rows
+    assert hour.where("flight == 2").usage(flights.index).bound == ("time_hour", "flight")
+    short = flights.range("2013-01-01 07:00", ("2013-01-01 07:00", 3))
+    assert short.where("flight > 1").explain().pushed[0] == "keys by 'flight'"
+    assert short.where("flight > 1").to_dicts() == hour.to_dicts()[2:3]
+    assert flights.range("2013-01-01 07:00", "2013-01-01 09:00").where("flight == 2").explain().pushed == (
+        "leaves by the bounds of 'flight'",
+    )
+
+
+@pytest.mark.timeout(7200)
+@given(stores(PLAIN), st.data())
+def test_a_condition_on_what_follows_a_prefix_finds_what_arrow_finds(world: Any, data: Any) -> None:
+    _, store = world
+    rows = store[:].to_arrow()
+    if not rows:
+        return
+    drawn = st.integers(0, rows.num_rows - 1)
+    names, row, other = store.index.names, data.draw(drawn), data.draw(drawn)
+    selection = store.prefix(*(rows[name][row].as_py() for name in names[: data.draw(st.integers(0, len(names)))]))
+    for name in names:
+        value = rows[name][other]
+        if value.is_valid:
+            compare = data.draw(st.sampled_from(["equal", "less", "less_equal", "greater", "greater_equal", "not_equal"]))
+            condition = getattr(pc, compare)(pc.field(name), pc.scalar(value))
+            expected = selection.to_arrow()
+            expected = expected.filter(evaluated(condition, expected).fill_null(False)) if expected else expected
+            selection = selection.where(condition)
+            assert selection.to_arrow()["n"].to_pylist() == expected["n"].to_pylist()
+            assert selection.reverse().to_arrow()["n"].to_pylist() == expected["n"].to_pylist()[::-1]
+
+
 def test_conditions_join_text_and_expressions(flights: Any) -> None:
     both = flights.where("codes.exists(c, c == 3)").where(pc.field("dep_delay") > 10).where("dest == 'MIA'")
     rows = [row for row in flights[:].to_dicts() if 3 in row["codes"] and (row["dep_delay"] or 0) > 10 and row["dest"] == "MIA"]

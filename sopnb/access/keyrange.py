@@ -58,6 +58,16 @@ class KeyRange:
         hi = other.hi if self.hi is None else self.hi if other.hi is None else min(self.hi, other.hi)
         return KeyRange(max(self.lo, other.lo), hi)._upright()
 
+    def fixed(self, schema: Schema) -> tuple[int, ...]:
+        """Return where in ``lo`` each of the leading fields ends of which all keys in the range have one value."""
+        found: list[int] = []
+        for end in schema.codec.ends(self.lo):
+            after = successor(self.lo[:end])
+            if self.hi is None or (after is not None and self.hi > after):
+                break
+            found.append(end)
+        return tuple(found)
+
     def _upright(self) -> KeyRange:
         return self if self.hi is None or self.lo <= self.hi else NOTHING
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sopnb.access.condition import Call, Field, Literal, Node, both, tree
-from sopnb.access.keyrange import EVERYTHING, NOTHING, KeyRange
+from sopnb.access.keyrange import NOTHING, KeyRange
 from sopnb.cel.vectorised import evaluated
 from sopnb.engine.statistics import Bounds
 from sopnb.index import successor
@@ -65,25 +65,15 @@ class Pushed:
             return other if self.node is None else self
         return Pushed(both(self.node, other.node), self.schema)
 
-    @cached_property
-    def _narrowing(self) -> tuple[KeyRange, tuple[str, ...]]:
-        return (EVERYTHING, ()) if self.node is None else _narrowed(self.node, self.schema)
+    def within(self, keys: KeyRange) -> Narrowed:
+        """Return the part of a range of keys outside of which no record passes."""
+        return Narrowed(keys, ()) if self.node is None else _narrowed(self.node, self.schema, keys)
 
-    @property
-    def keys(self) -> KeyRange:
-        """A range of keys outside of which no record passes."""
-        return self._narrowing[0]
-
-    @property
-    def key_names(self) -> tuple[str, ...]:
-        """The key fields that bound it."""
-        return self._narrowing[1]
-
-    @property
-    def told(self) -> tuple[str, ...]:
-        """The same in words."""
-        keys = [f"keys by {', '.join(map(repr, self.key_names))}"] if self.key_names else []
-        return (*keys, f"leaves by the bounds of {', '.join(map(repr, self.leaves.columns))}") if self.leaves is not None else tuple(keys)
+    def told(self, keys: KeyRange) -> tuple[str, ...]:
+        """Return what is decided before reading a range of keys, in words."""
+        names = self.within(keys).names
+        told = [f"keys by {', '.join(map(repr, names))}"] if names else []
+        return (*told, f"leaves by the bounds of {', '.join(map(repr, self.leaves.columns))}") if self.leaves is not None else tuple(told)
 
     @cached_property
     def leaves(self) -> Leaves | None:
@@ -279,27 +269,38 @@ def _members(node: Call, kind: Any) -> tuple[Any, bool] | None:
 # -- keys ---------------------------------------------------------------------------------------------------------------------
 
 
-def _narrowed(node: Node, schema: Schema) -> tuple[KeyRange, tuple[str, ...]]:
-    """Return the keys that comparisons of the leading key fields leave, and those fields: equal ones, and then one range."""
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """A range of keys, and the names of the key fields of which a condition bounds it."""
+
+    keys: KeyRange
+    names: tuple[str, ...]
+
+
+def _narrowed(node: Node, schema: Schema, keys: KeyRange) -> Narrowed:
+    """Return what comparisons of the leading key fields leave of a range: equal ones, and then one range.
+
+    A field of which the range has one value already is as good as compared with it.
+    """
     wanted: dict[str, list[tuple[str, Any]]] = {}
     for part in _conjuncts(node):
         for name, function, value in _bounds(part, schema, schema.key_names):
             wanted.setdefault(name, []).append((function, value))
-    keys = EVERYTHING
+    ends, given = keys.fixed(schema), keys.lo
     used: list[str] = []
-    leading: list[Any] = []
-    for field in schema.specification.fields:
-        equal = None
+    leading = b""
+    for at, field in enumerate(schema.specification.fields):
+        equal = given[: ends[at]] if at < len(ends) else None
         for function, value in wanted.get(field.name, ()):
-            data = schema.codec.encode_prefix([*leading, value])
+            data = leading + schema.codec.fields[at].full(value)
             keys = keys.meet(_beside(_FLIPPED[function] if field.descending else function, data))
-            equal = [value] if function == "equal" else equal
+            equal = data if function == "equal" and equal is None else equal
         if field.name in wanted:
             used.append(field.name)
         if equal is None:
             break
-        leading += equal
-    return keys, tuple(used)
+        leading = equal
+    return Narrowed(keys, tuple(used))
 
 
 def _conjuncts(node: Node) -> Iterator[Node]:

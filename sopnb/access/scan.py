@@ -33,6 +33,11 @@ class Scan:
     filter: Filter | None = None
     reverse: bool = False
 
+    @property
+    def range(self) -> KeyRange:
+        """The keys outside of which nothing passes."""
+        return self.keys if self.filter is None else self.filter.pushed.within(self.keys).keys
+
     def physical(self, columns: Sequence[str]) -> tuple[str, ...] | None:
         """Return the physical columns to read for these; None for all."""
         wanted = dict.fromkeys(columns)
@@ -60,9 +65,8 @@ class Scan:
         if self.filter is None:
             yield from reading.scan(self.keys.lo, self.keys.hi, reverse=reverse, columns=wanted)
             return
-        pushed = self.filter.pushed
-        keys = self.keys.meet(pushed.keys)
-        parts = reading.scan(keys.lo, keys.hi, reverse=reverse, columns=wanted, prune=pushed.leaves)
+        keys, prune = self.range, self.filter.pushed.leaves
+        parts = reading.scan(keys.lo, keys.hi, reverse=reverse, columns=wanted, prune=prune)
         for several in _growing(parts):
             kept = self._kept(self.filter, reading, several[::-1] if reverse else several)
             if len(kept):
