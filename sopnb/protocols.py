@@ -98,10 +98,10 @@ class Registry(Protocol):
     def head(self) -> Head:
         """Return the newest commit that is durable. Takes no lock, blocks nobody; must cost microseconds when nothing changed."""
 
-    def read(self, after: int) -> Sequence[Commit]:
-        """Return every commit with ``seq > after`` up to the head, in order.
+    def read(self, after: int, until: int | None = None) -> Sequence[Commit]:
+        """Return every commit with ``seq > after`` up to the head, in order; with ``until`` none that is newer, nor is one read.
 
-        Raises ``Trimmed`` when they are no longer all there, ``Corruption`` for damage before the head.
+        Raises ``Trimmed`` when they are no longer all there, ``Corruption`` for damage before the newest of them.
         """
 
     def turn(self, timeout: float) -> AbstractContextManager[None]:

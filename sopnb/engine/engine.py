@@ -288,11 +288,11 @@ class Engine:
         if state.seq == seq:
             return state
         try:
-            commits = self.backend.registry.read(state.seq)
+            commits = self.backend.registry.read(state.seq, seq)
         except Trimmed:
             raise HistoryTrimmed(f"that state is no longer kept; the oldest is that of commit {newest.horizon}") from None
         for commit in commits:
-            if (seq is not None and commit.seq > seq) or (time is not None and commit.time > time):
+            if time is not None and commit.time > time:
                 break
             state = state.apply(commit, record.decode(commit.payload), self.reader)
         return state
@@ -492,7 +492,7 @@ class Engine:
         if known is not None:
             return "committed" if known[0] == own else "aborted"
         try:
-            there = [c for c in self.backend.registry.read(wanted - 1) if c.seq == wanted]
+            there = self.backend.registry.read(wanted - 1, wanted)
         except Trimmed:
             there = []
         if not there:

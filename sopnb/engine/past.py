@@ -124,10 +124,10 @@ class Stretch:
             if since.seq < until.seq:
                 if since.seq < horizon and not (held and engine.backend.writable):
                     raise Trimmed(since.seq, horizon + 1)
-                commits = engine.backend.registry.read(since.seq)
+                commits = engine.backend.registry.read(since.seq, until.seq)
         except Trimmed:
             raise HistoryTrimmed(f"the commits after {since.seq} are no longer kept; the oldest are those after {horizon}") from None
-        self._commits = [commit for commit in commits if commit.seq <= until.seq]
+        self._commits = commits
 
     @classmethod
     def after(cls, engine: Engine, seq: int, until: State) -> Stretch:

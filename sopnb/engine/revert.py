@@ -56,7 +56,7 @@ def _payload(engine: Engine, seq: int) -> Payload:
     """Return what the log says of a commit."""
     if 0 < seq <= engine.state().seq:
         with suppress(Trimmed):
-            return decode(engine.backend.registry.read(seq - 1)[0].payload, f"commit {seq}")
+            return decode(engine.backend.registry.read(seq - 1, seq)[0].payload, f"commit {seq}")
     return Payload()
 
 

@@ -124,7 +124,7 @@ class _History:
     def _made(self, seq: int) -> tuple[Commit, str, str] | None:
         """Return the commit that wrote what the oldest state has, if its record is still there."""
         try:
-            commit = self._engine.backend.registry.read(seq - 1)[0]
+            commit = self._engine.backend.registry.read(seq - 1, seq)[0]
         except Trimmed:
             return None
         payload = decode(commit.payload)

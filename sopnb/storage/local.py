@@ -87,14 +87,23 @@ class LocalRegistry(Forkable):
         state = self._current()
         return Head(state.epoch, state.place.seq)
 
-    def read(self, after: int) -> Sequence[Commit]:
-        """Return the commits after ``after``, up to the head. Raises ``Trimmed`` or ``Corruption``."""
-        while after < (end := self._current().place).seq:
+    def read(self, after: int, until: int | None = None) -> Sequence[Commit]:
+        """Return the commits after ``after``, up to ``until`` or the head. Raises ``Trimmed`` or ``Corruption``."""
+        while after < min((end := self._current().place).seq, end.seq if until is None else until):
             try:
-                return [entry.commit for entry in self._entries(after, end) if entry.commit.seq > after]
+                return self._between_seqs(after, end.seq if until is None else until, end)
             except FileNotFoundError as missing:
                 self._forget(missing, end)
         return []
+
+    def _between_seqs(self, after: int, until: int, end: Place) -> list[Commit]:
+        found = []
+        for entry in self._entries(after, end):
+            if entry.commit.seq > after:
+                found.append(entry.commit)
+            if entry.commit.seq >= until:  # what comes after it is not looked at, but for what lies in the same piece of the file
+                break
+        return found
 
     def wait(self, after: int, timeout: float) -> bool:
         """Return whether the head came past ``after`` in time. Looks at the head every few milliseconds."""

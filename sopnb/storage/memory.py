@@ -36,12 +36,15 @@ class MemoryRegistry:
         """Return the newest commit."""
         return Head(1, self._trimmed + len(self._commits))
 
-    def read(self, after: int) -> Sequence[Commit]:
-        """Return the commits after ``after``."""
+    def read(self, after: int, until: int | None = None) -> Sequence[Commit]:
+        """Return the commits after ``after``, up to ``until``."""
         with self._grown:
+            newest = self.head().seq if until is None else until
+            if after >= newest:
+                return []
             if after < self._trimmed:
                 raise Trimmed(after, self._trimmed + 1)
-            return self._commits[after - self._trimmed :]
+            return self._commits[after - self._trimmed : newest - self._trimmed]
 
     @contextmanager
     def turn(self, timeout: float) -> Iterator[None]:

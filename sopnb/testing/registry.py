@@ -49,6 +49,14 @@ class RegistrySuite:
         assert registry.head().seq == 3
         assert all(x.time <= y.time for x, y in itertools.pairwise(commits))
 
+    def test_commits_are_read_up_to_one(self, registry: Registry) -> None:
+        """None that is newer, and all there are if it is not there yet."""
+        self.add(registry, "a", "b", "c")
+        assert [c.seq for c in registry.read(0, 2)] == [1, 2]
+        assert [c.seq for c in registry.read(1, 2)] == [2]
+        assert [c.seq for c in registry.read(1, 9)] == [2, 3]
+        assert [list(registry.read(after, until)) for after, until in ((0, 0), (2, 2), (2, 1), (3, 9), (9, 9))] == [[]] * 5
+
     def test_an_append_after_another_head_is_refused_whole(self, registry: Registry) -> None:
         """Too early and too late."""
         self.add(registry, "a")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sopnb.engine import checkpoint
 from sopnb.engine.engine import Engine
+from sopnb.engine.past import Stretch
 from sopnb.engine.record import Collect, Payload
 from sopnb.engine.state import State
 from sopnb.errors import HistoryTrimmed, InvalidInput, TagNotFound, UnsupportedFormat
@@ -100,6 +101,39 @@ def test_opening_after_a_checkpoint_and_a_trim_is_the_same(make: Callable[..., C
     assert described(engine.state()) == described(opened.state())
 
 
+class Counting:
+    """A registry that counts the commits of each reading."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.reads: list[int] = []
+
+    def read(self, after: int, until: int | None = None) -> Any:
+        commits = self._inner.read(after, until)
+        self.reads.append(len(commits))
+        return commits
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def test_the_past_costs_no_commit_that_came_after_it(make: Callable[..., Cluster]) -> None:
+    cluster = make(**TINY)
+    cluster.registry = counting = Counting(cluster.memory)
+    engine = cluster.open()
+    create(engine)
+    for k in range(30):
+        commit(engine, {k: "x"})
+    newest = engine.state().seq
+    counting.reads.clear()
+    then = engine.at(seq=10)
+    later = engine.at(seq=12)
+    assert [c.seq for c, _ in Stretch(engine, then, later).commits()] == [11, 12]
+    assert engine.outcome(cluster.memory.read(4, 5)[0].txid) == "committed"
+    assert sum(counting.reads) <= 10 + 12 + 2 + 1 < newest
+    cluster.registry = cluster.memory
+
+
 def test_opening_costs_the_checkpoint_and_the_tail_not_the_history(make: Callable[..., Cluster]) -> None:
     cluster = make(**TINY)
     engine = cluster.open()
@@ -108,20 +142,9 @@ def test_opening_costs_the_checkpoint_and_the_tail_not_the_history(make: Callabl
         commit(engine, {k: "x"})
     engine.upkeep.checkpoint()
     commit(engine, {99: "tail"})
-    reads: list[int] = []
-
-    class Counting:
-        def read(self, after: int) -> Any:
-            commits = cluster.memory.read(after)
-            reads.append(len(commits))
-            return commits
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(cluster.memory, name)
-
-    cluster.registry = Counting()
+    cluster.registry = counting = Counting(cluster.memory)
     opened = cluster.open()
-    assert max(reads) == 1
+    assert max(counting.reads) == 1
     assert opened.reader.reads == 0
     assert len(contents(opened)) == 51
     cluster.registry = cluster.memory
