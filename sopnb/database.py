@@ -20,7 +20,7 @@ from sopnb.engine.bulk import OnError
 from sopnb.engine.check import Report
 from sopnb.engine.counts import Counts
 from sopnb.engine.engine import Engine
-from sopnb.engine.past import Stretch, differences
+from sopnb.engine.past import Stretch
 from sopnb.engine.revert import IndexChange, revert
 from sopnb.engine.state import State
 from sopnb.engine.upkeep import Upkeep
@@ -349,10 +349,7 @@ class Database:
     def _difference(self, a: Moment, b: Moment, store: str) -> tuple[Schema, Iterator[past.Told]]:
         engine = self._lease.use()
         old, new = (self._state_at(engine, moment) for moment in (a, b))
-        found = differences(engine, old, new, store)
-        if found is None:
-            raise StoreNotFound(store, tuple(sorted({*old.names, *new.names})))
-        return found[0], past.difference(*found, store)
+        return past.difference(engine, old, new, store)
 
     def changes(self, since: Moment, store: str | None = None) -> Any:
         """Return every change of a record after a moment, in the order of the commits, as a DataFrame.

@@ -9,6 +9,7 @@ from functools import cmp_to_key
 from typing import Any
 
 import pyarrow as pa
+from hypothesis import settings
 from hypothesis import strategies as st
 
 import sopnb
@@ -18,6 +19,14 @@ SMALL = DatabaseSettings(leaf_rows=4, leaf_bytes=512, branch_bytes=512, inline_r
 """Few rows make several leaves, and a write of four rows is a run of its own."""
 QUIET = HandleSettings(maintenance="off", progress=False)
 BEGIN = datetime(2013, 1, 1, tzinfo=UTC)
+MOST_DATABASES = 1000
+"""Examples of a test that makes a whole database for each, which takes 70 ms of a processor: a minute in the long sweeps."""
+
+
+def databases() -> settings:
+    """Return how many examples such a test draws. To be called where the test is made, after the profile was chosen."""
+    return settings(max_examples=min(settings().max_examples, MOST_DATABASES))
+
 
 KINDS: dict[str, tuple[Any, Any]] = {
     "int": (pa.int64(), st.integers(-3, 3)),

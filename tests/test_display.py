@@ -278,11 +278,11 @@ def test_a_representation_never_raises(engine: Engine, monkeypatch: pytest.Monke
     assert display.text(Seen(broken)) == "Seen: cannot be shown now (OSError)"
     assert "/a/path" not in display.html(Seen(broken))
 
-    def damaged(self: Stack, start: int, stop: int) -> Any:
+    def damaged(self: Stack, start: int, stop: int, **how: Any) -> Any:
         raise Corruption("/a/path", "bad")
 
     store = _numbers(engine, 1000)
-    monkeypatch.setattr(Stack, "slice", damaged)
+    monkeypatch.setattr(Stack, "walk", damaged)
     told = display.text(_panel(store))
     assert told == "Store 'numbers': 1,000 records; 2 columns; index n ↑; records cannot be shown now (Corruption)"
 

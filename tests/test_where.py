@@ -17,7 +17,7 @@ from sopnb import IndexField, IndexSpecification, InvalidInput, SchemaMismatch
 from sopnb.cel import program
 from sopnb.cel.engines.engine import ENGINES, engine
 from sopnb.cel.vectorised import evaluated
-from tests.api_support import QUIET, SMALL
+from tests.api_support import QUIET, SMALL, databases
 from tests.cel.conditions import SCHEMA, Condition, conditions, records
 
 PLAIN = ("x", "y", "s", "t", "f", "yes")
@@ -50,6 +50,7 @@ def stores(draw: Any, names: Any = (*PLAIN, *EXPRESSIONS)) -> Any:
 
 
 @pytest.mark.timeout(7200)
+@databases()
 @given(stores(), _fields((*PLAIN, *EXPRESSIONS)), conditions, st.sampled_from(list(ENGINES)))
 def test_text_finds_what_arrow_finds(world: Any, fields: Any, condition: Condition, package: str) -> None:
     db, store = world
@@ -145,6 +146,7 @@ def test_the_field_after_a_prefix_narrows_the_range(flights: Any) -> None:
 
 
 @pytest.mark.timeout(7200)
+@databases()
 @given(stores(PLAIN), st.data())
 def test_a_condition_on_what_follows_a_prefix_finds_what_arrow_finds(world: Any, data: Any) -> None:
     _, store = world
@@ -238,6 +240,7 @@ def test_a_record_that_would_be_too_much_work_is_refused(db: Any) -> None:
 
 
 @pytest.mark.timeout(7200)
+@databases()
 @given(stores(PLAIN), st.data())
 def test_nearest_is_found_or_next_or_last(world: Any, data: Any) -> None:
     _, store = world

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from sopnb.engine.engine import Engine
 from sopnb.engine.entries import Entries, concatenated
-from sopnb.engine.past import Ancestor, Difference
+from sopnb.engine.past import Ancestor, Difference, differences
+from sopnb.engine.state import State
 from sopnb.engine.versions import Versions
 from sopnb.engine.written import Written
-from sopnb.errors import InvalidInput
+from sopnb.errors import InvalidInput, StoreNotFound
 from sopnb.schema import ID, Schema
 
 SEQ, TIME, AUTHOR, MESSAGE, CHANGE, STORE, SIDE = "_seq", "_time", "_author", "_message", "_change", "_store", "_side"
@@ -165,9 +167,19 @@ def history(found: Versions, store: str) -> Any:
     return made
 
 
-def difference(schema: Schema, differences: Iterable[Difference], store: str) -> Iterator[Told]:
-    """Yield how records differ: of an updated one the old row, then the new one; all in the order of the key."""
-    for each in differences:
+def difference(engine: Engine, old: State, new: State, store: str) -> tuple[Schema, Iterator[Told]]:
+    """Return (the schema of a store, how its records differ between two states: of an updated one the old row, then the new one).
+
+    They come in the order of the key. Raises ``StoreNotFound``, or as ``engine.past.differences`` does.
+    """
+    found = differences(engine, old, new, store)
+    if found is None:
+        raise StoreNotFound(store, tuple(sorted({*old.names, *new.names})))
+    return found[0], _difference(*found, store)
+
+
+def _difference(schema: Schema, several: Iterable[Difference], store: str) -> Iterator[Told]:
+    for each in several:
         rows = concatenated([Entries(part.batch, seq=part.seqs, keys=part.keys(schema)) for part in (each.old, each.new)])
         order = np.argsort(rows.keys(schema).array, kind="stable")
         n = len(each.old)

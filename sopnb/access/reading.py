@@ -171,6 +171,10 @@ class Indexed:
         """Yield the records at positions ``[start, stop)``, as far as there are."""
         return (self._joined(part, columns) for part in self.index.slice(start, stop, columns=self._wanted(columns)))
 
+    def walk(self, start: int, stop: int, *, columns: Sequence[str] | None = None) -> Iterator[tuple[Entries, int]]:
+        """Yield the same as ``slice``, with 0 for each part: of deletions in the index nothing is known."""
+        return ((part, 0) for part in self.slice(start, stop, columns=columns))
+
     def first(self, lo: bytes = b"", hi: bytes | None = None) -> tuple[bytes, Entry] | None:
         """Return the first record of a key range and its key."""
         return self._with(self.index.first(lo, hi))

@@ -5,14 +5,13 @@ A timestamp is nanoseconds since 1970 in UTC, a duration nanoseconds; what the l
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from sopnb.cel.span import nanoseconds
 from sopnb.cel.words import LEAST_INT, MOST_INT, MOST_UINT
 from sopnb.errors import InvalidInput
 from sopnb.values import to_storage
@@ -20,9 +19,6 @@ from sopnb.values import to_storage
 NANOS = 10**9
 DAY = 86_400 * NANOS
 t = pa.types
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|us|ns|m|s)")
-_LONGEST_SPAN = 100
-_PER = {"h": 3600 * NANOS, "m": 60 * NANOS, "s": NANOS, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 def constant(value: Any) -> tuple[Any, str]:
@@ -90,11 +86,9 @@ def instant(text: str) -> int:
 
 def span(text: str) -> int:
     """Return what ``duration("1h30m")`` means, in nanoseconds."""
-    body = text.lstrip("+-")
-    parts = _DURATION.findall(body) if len(text) <= _LONGEST_SPAN else []
-    if not parts or "".join(number + unit for number, unit in parts) != body or len(text) - len(body) > 1:
+    nanos = nanoseconds(text)
+    if nanos is None:
         raise InvalidInput(f"{text[:100]!r} is no duration; write it as 1h30m or 1.5s")
-    nanos = sum(Fraction(number) * _PER[unit] for number, unit in parts)
-    if nanos.denominator != 1 or nanos > MOST_INT:
+    if nanos.denominator != 1 or abs(nanos) > MOST_INT:
         raise InvalidInput(f"{text!r} is finer or longer than a duration can be")
-    return -int(nanos) if text.startswith("-") else int(nanos)
+    return int(nanos)

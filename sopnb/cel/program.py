@@ -21,7 +21,6 @@ from sopnb.cel.vectorised import evaluated
 from sopnb.cel.work import MOST_SIZE, Extent, loops, widest, work
 from sopnb.errors import InvalidInput
 from sopnb.fields import one_array
-from sopnb.values import storage_type, to_storage
 
 CHUNK_ROWS = 4096
 """So many records at a time are values of Python."""
@@ -113,15 +112,6 @@ class Program:
         if len(rest) < 2:
             return replace(self, tree=rest[0]) if rest else None
         return replace(self, tree=Call("_&&_", rest, self.tree.at, kind="bool"))
-
-    def value(self, record: Mapping[str, Any]) -> Any:
-        """Return its value for one record of Python values, None if it is unknown. Raises ``InvalidInput`` for a value of another type."""
-        columns = {}
-        for name in self.columns:
-            kind = self.scope.columns[name]
-            stored = to_storage(kind, document=name in self.scope.documents)(record.get(name))
-            columns[name] = pa.array([stored], storage_type(kind)).cast(kind)
-        return self.values(pa.table(columns or {"": pa.nulls(1)})).to_pylist()[0]
 
     def values(self, table: Any) -> Any:
         """Return its values for the rows of a table of physical columns, as one array; null where it is unknown.

@@ -247,15 +247,14 @@ def _first(
 
     Each is looked up by its position: between two there may be millions of deletions that no fold has taken away yet.
     """
-    bare = Stack(stack.layers, schema, None, stack) if isinstance(stack, Stack) else stack  # an index reads its records itself
-    start, stop = bare.rank(lo), bare.rank(hi)
+    start, stop = stack.rank(lo), stack.rank(hi)
     rows: list[tuple[str | None, ...]] = []
     searched = min(max(stop - start, 0), FIRST_ROWS if passes is None else SEARCHED_ROWS)
     step, left = (1, 0) if passes is None else (SEARCHED_STEP, SEARCHED_BYTES)
     for done in range(0, searched, step):
         here = min(step, searched - done)
         at = stop - done - here if reverse else start + done
-        parts = list(bare.slice(at, at + here))
+        parts = [part for part, _ in stack.walk(at, at + here) if len(part)]
         if passes is not None:
             left -= sum(size for part in parts if part.far is not None for _, size in far.bytes_by_blob(part.far))
             if left < 0:

@@ -12,7 +12,6 @@ import pyarrow as pa
 from sopnb.engine import far
 from sopnb.engine.entries import Entries
 from sopnb.engine.layers import Stack
-from sopnb.engine.merge import loaded, merged
 from sopnb.schema import Schema
 
 PLACES = 48
@@ -46,14 +45,13 @@ def sampled(
     stack: Stack, schema: Schema, names: Sequence[str], *, lo: bytes = b"", hi: bytes | None = None, passes: Passes | None = None
 ) -> Sample:
     """Return a sample of a key range, or all of a small one. It reads a bounded number of leaves, and no value out of line."""
-    bare: Any = Stack(stack.layers, schema, None, stack) if isinstance(stack, Stack) else stack  # an index reads its records itself
-    first = bare.rank(lo)
-    of = max(bare.rank(hi) - first, 0)
+    first = stack.rank(lo)
+    of = max(stack.rank(hi) - first, 0)
     physical = [name for name in names if name != SEQ]
     wanted = None if passes is not None or not physical else tuple(dict.fromkeys((*physical, *schema.stored_key_names)))
     tables, rows = [], 0
     large: dict[str, int] = {}
-    for part in _parts(bare, schema, first, of, wanted):
+    for part in _parts(stack, first, of, wanted):
         rows += len(part)
         if passes is not None:
             if part.far is not None:  # what the condition asks may be out of line
@@ -66,7 +64,7 @@ def sampled(
     return Sample(pa.concat_tables(tables) if tables else None, rows, of, large)
 
 
-def _parts(bare: Any, schema: Schema, first: int, of: int, columns: Sequence[str] | None) -> Iterator[Entries]:
+def _parts(stack: Stack, first: int, of: int, columns: Sequence[str] | None) -> Iterator[Entries]:
     """Yield the records at some positions, the same ones however they are spread over layers.
 
     One place comes after another so that those until any of them are spread evenly. Within its share of the range a place lies here or
@@ -80,26 +78,11 @@ def _parts(bare: Any, schema: Schema, first: int, of: int, columns: Sequence[str
         if stop - at > size:
             at = of - size if place == places - 1 else at + int(place * _SHIFT % 1 * (stop - at - size))
             stop = at + size
-        if not isinstance(bare, Stack):
-            for part in bare.slice(first + at, first + stop, columns=columns):
-                nbytes += part.nbytes
+        for part, gone in stack.walk(first + at, first + stop, columns=columns):
+            nbytes, dead = nbytes + part.nbytes, dead + gone
+            if len(part):
                 yield part
-            if nbytes > BYTES:
-                return
-            continue
-        lo, _ = bare.near(first + at)
-        skip, left = first + at - bare.rank(lo), stop - at
-        for part in merged(bare.layers, schema, lo, columns=columns):
-            changes = loaded(part, columns)
-            entries = changes.live()
-            dead += len(changes) - len(entries)
-            taken = entries.slice(min(skip, len(entries)), min(skip + left, len(entries)))
-            skip = max(skip - len(entries), 0)
-            if len(taken):
-                yield taken
-                left -= len(taken)
-                nbytes += taken.nbytes
-            if not left or dead > DEAD:
+            if dead > DEAD:
                 break
         if nbytes > BYTES or dead > DEAD:
             return

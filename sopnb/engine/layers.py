@@ -203,6 +203,23 @@ class Stack:
             return entries.keys(self.schema)[0]
         raise IndexError(f"there are {self.rows} records, none at position {position}")
 
+    def walk(self, start: int, stop: int, *, columns: Sequence[str] | None = None) -> Iterator[tuple[Entries, int]]:
+        """Yield the records at positions ``[start, stop)``, which there must be, with how many deletions were gone through for each part.
+
+        A part may be empty, and its values out of line are left where they are. ``columns`` must have those that make the key.
+        """
+        lo, _ = self.near(start)
+        skip, left = start - self.rank(lo), stop - start
+        for part in merged(self.layers, self.schema, lo, columns=columns):
+            changes = loaded(part, columns)
+            entries = changes.live()
+            taken = entries.slice(min(skip, len(entries)), min(skip + left, len(entries)))
+            skip = max(skip - len(entries), 0)
+            left -= len(taken)
+            yield taken, len(changes) - len(entries)
+            if not left:
+                return
+
     def slice(self, start: int, stop: int, *, columns: Sequence[str] | None = None) -> Iterator[Entries]:
         """Yield the records at positions ``[start, stop)``, as far as there are."""
         start, stop = max(start, 0), min(stop, self.rows)

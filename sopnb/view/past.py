@@ -6,9 +6,7 @@ from typing import Any
 
 from sopnb.access import past
 from sopnb.database import Database
-from sopnb.engine.past import differences
 from sopnb.engine.same import same_row
-from sopnb.errors import StoreNotFound
 from sopnb.schema import Schema
 from sopnb.view.arguments import Arguments
 from sopnb.view.columns import Columns
@@ -45,13 +43,10 @@ def diff(database: Database, a: int | str, b: int | str, store: str, start: int,
     """Return a page of the records that differ between two commits, in the order of the key, and how many do, counted so far."""
     engine = database._lease.engine
     old, new = (engine.at(tag=each) if isinstance(each, str) else engine.at(seq=each) for each in (a, b))
-    found = differences(engine, old, new, store)
-    if found is None:
-        raise StoreNotFound(store, tuple(sorted({*old.names, *new.names})))
-    schema, parts = found
+    schema, differing = past.difference(engine, old, new, store)
     rows: list[dict[str, Any]] = []
     at, exact, most = 0, True, max(start + size, COUNTED)
-    for told in past.difference(schema, parts, store):
+    for told in differing:
         sides = told.table.column(past.SIDE).to_pylist()
         kinds = told.table.column(past.CHANGE).to_pylist()
         begins = [i for i, (side, kind) in enumerate(zip(sides, kinds, strict=True)) if kind != "update" or side == "old"]

@@ -233,6 +233,7 @@ CASES: list[tuple[str, Any, Any]] = [
     ("took >= duration('1h30m')", True, None),
     ("took == duration('90m')", True, None),
     ("took < duration('1.5h')", False, None),
+    ("took > duration('0') && took > duration('-1.h.5m')", True, None),
     ("at + took == timestamp('2013-01-01T11:30:00Z')", True, None),
     ("at - duration('1h') < utc", True, None),
     ("utc - at == duration('30m')", True, None),

@@ -153,16 +153,6 @@ def test_arrow_compares_nanoseconds_which_engines_cut_off() -> None:
     assert program.values(table(FULL)).to_pylist() == [True]
 
 
-def test_one_record_of_python_values() -> None:
-    program = Program.of("at.getHours() + a", TYPES)
-    assert program.value({"at": pd.Timestamp("2013-01-01 10:30", tz="UTC"), "a": 1}) == 11
-    assert program.value({"a": 1}) is None
-    assert Program.of("doc.n > 2 && items.exists(i, i == 3)", TYPES, documents=["doc"]).value({"doc": {"n": 3}, "items": [3]}) is True
-    assert Program.of("1 + 1", TYPES).value({}) == 2
-    with pytest.raises(InvalidInput):
-        program.value({"at": datetime(2013, 1, 1), "a": 1})
-
-
 def test_conjuncts_are_arrows_or_the_engines() -> None:
     program = Program.of("a > 3 && items.exists(i, i > 2) && (s == 'x' && f / f > a)", TYPES)
     assert [part.expression is not None for part in program.conjuncts] == [True, False, True, False]

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sopnb.errors import Conflict
+from tests.api_support import databases
 from tests.past.support import History, Rows, applied, histories
 
 
 @pytest.mark.timeout(7200)
+@databases()
 @given(histories, st.data())
 def test_a_difference_leads_from_one_state_to_the_other(history: Any, data: Any) -> None:
     world = History()
@@ -37,6 +39,7 @@ def _turned(frame: Any) -> Any:
 
 
 @pytest.mark.timeout(7200)
+@databases()
 @given(histories)
 def test_a_history_has_every_version_of_a_record(history: Any) -> None:
     world = History()
@@ -62,6 +65,7 @@ def _net(versions: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
 
 
 @pytest.mark.timeout(7200)
+@databases()
 @given(histories)
 def test_changes_are_what_every_commit_did(history: Any) -> None:
     world = History()
@@ -84,6 +88,7 @@ def test_changes_are_what_every_commit_did(history: Any) -> None:
 
 
 @pytest.mark.timeout(7200)
+@databases()
 @given(histories, st.booleans())
 def test_reverting_every_commit_leads_back_to_the_empty_database(history: Any, folding: bool) -> None:
     world = History()
@@ -99,6 +104,7 @@ def test_reverting_every_commit_leads_back_to_the_empty_database(history: Any, f
 
 
 @pytest.mark.timeout(7200)
+@databases()
 @given(histories, st.data())
 def test_a_commit_is_reverted_or_conflicts(history: Any, data: Any) -> None:
     """What it wrote must stand as it left it; then it is as it was before, and all else stays."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
+from sopnb.cel.span import nanoseconds
 from sopnb.cel.words import LEAST_INT, MOST_INT, MOST_UINT
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,8 +24,6 @@ _HEX = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?[0-9]+)
 _MOMENT = re.compile(
     r"([0-9]{1,4})-([0-9]{1,2})-([0-9]{1,2})[Tt]([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:\.([0-9]+))?(?:[Zz]|([+-])([0-9]{2}):?([0-9]{2}))"
 )
-_SPAN = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(h|ms|us|ns|m|s)")
-_NANOS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}
 _TRUE, _FALSE = {"true", "True", "TRUE", "t", "1"}, {"false", "False", "FALSE", "f", "0"}
 
 
@@ -128,14 +126,10 @@ def to_span(value: Any) -> timedelta:
         return value
     if not isinstance(value, str):
         raise TypeError(value)
-    body = value[1:] if value[:1] in ("+", "-") else value
-    parts = _SPAN.findall(body) if len(body) <= 100 else []
-    if body != "0" and (not parts or "".join(number + unit for number, unit in parts) != body):
+    nanos = nanoseconds(value)
+    if nanos is None or abs(int(nanos)) > _LONGEST_SPAN * 10**9:
         raise ValueError(value)
-    nanos = int(sum((Fraction(number.rstrip(".")) * _NANOS[unit] for number, unit in parts), Fraction(0)))
-    if nanos > _LONGEST_SPAN * 10**9:
-        raise ValueError(value)
-    return timedelta(microseconds=(-nanos if value.startswith("-") else nanos) // 1000)
+    return timedelta(microseconds=int(nanos) // 1000)
 
 
 def milliseconds(value: Any) -> int:
