@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from sopnb.access.reading import Reading, covering, window, with_commits
 from sopnb.engine.entries import Entries, gathered
 from sopnb.schema import Schema
 
+More = Callable[[Entries], bool]
+"""Is asked after each part that was read, whatever passes of it, whether to read another."""
 GROUP_BYTES = 8 * 1024 * 1024
 """About so much is judged by a condition at once."""
 
@@ -59,22 +61,27 @@ class Scan:
         """Return what reads columns for a table, from an index alone where all are there."""
         return covering(reading, (*columns, *(() if self.filter is None else self.filter.columns)))
 
-    def ascending(self, reading: Reading, columns: Sequence[str], *, reverse: bool = False) -> Iterator[Entries]:
-        """Yield what passes, each part ascending in itself, the parts themselves descending with ``reverse``."""
+    def ascending(
+        self, reading: Reading, columns: Sequence[str], *, reverse: bool = False, more: More | None = None
+    ) -> Iterator[Entries]:  # fmt: skip
+        """Yield what passes, each part ascending in itself, the parts themselves descending with ``reverse``.
+
+        It ends where there is no ``more`` to be read; what was read by then is judged and yielded.
+        """
         wanted = self.physical(columns)
         if self.filter is None:
-            yield from reading.scan(self.keys.lo, self.keys.hi, reverse=reverse, columns=wanted)
+            yield from _while(more, reading.scan(self.keys.lo, self.keys.hi, reverse=reverse, columns=wanted))
             return
         keys, prune = self.range, self.filter.pushed.leaves
         parts = reading.scan(keys.lo, keys.hi, reverse=reverse, columns=wanted, prune=prune)
-        for several in _growing(parts):
+        for several in _growing(_while(more, parts)):
             kept = self._kept(self.filter, reading, several[::-1] if reverse else several)
             if len(kept):
                 yield kept
 
-    def parts(self, reading: Reading, columns: Sequence[str]) -> Iterator[Entries]:
-        """Yield what passes, in the direction of the scan."""
-        parts = self.ascending(reading, columns, reverse=self.reverse)
+    def parts(self, reading: Reading, columns: Sequence[str], *, more: More | None = None) -> Iterator[Entries]:
+        """Yield what passes, in the direction of the scan, as ``ascending`` does."""
+        parts = self.ascending(reading, columns, reverse=self.reverse, more=more)
         return map(turned, parts) if self.reverse else parts
 
     def taken(self, reading: Reading, columns: Sequence[str], n: int) -> Iterator[Entries]:
@@ -148,6 +155,14 @@ def cut(parts: Sequence[Entries], size: int) -> tuple[list[Entries], list[Entrie
         first += [part.slice(0, here)] if here else []
         rest += [part.slice(here, len(part))] if here < len(part) else []
     return first, rest
+
+
+def _while(more: More | None, parts: Iterator[Entries]) -> Iterator[Entries]:
+    """Yield parts as long as there is to be more of them."""
+    for part in parts:
+        yield part
+        if more is not None and not more(part):
+            return
 
 
 def _growing(parts: Iterator[Entries]) -> Iterator[list[Entries]]:

@@ -23,18 +23,26 @@ MOST = 1000
 """Rows of a page."""
 
 
-def page(query: Query, start: int, size: int, changes: Mapping[bytes, Change], passing: Passing, clock: Clock) -> dict[str, Any]:
-    """Return the rows at ``[start, start + size)`` and the total: from row counts, or under a condition as far as it was counted."""
+def page(
+    query: Query, start: int, size: int, changes: Mapping[bytes, Change], passing: Passing, clock: Clock, *, edit: bool
+) -> dict[str, Any]:
+    """Return the rows at ``[start, start + size)`` and the total: from row counts, or under a condition as far as it was searched.
+
+    Where nothing is edited rows are read from an index alone if it has what is shown; which commit wrote them is not told then.
+    """
     names = tuple(dict.fromkeys((*query.columns, *own_schema(query.key_schema).stored_key_names)))
     if query.scan.filter is None:
-        parts = list(query.scan.at(query.reading, start, start + size, names))
-        total, exact = query.scan.count(query.reading), True
+        reading = query.reading if edit else query.scan.covering(query.reading, names)
+        parts = list(query.scan.at(reading, start, start + size, names))
+        if reading is not query.reading:
+            parts = [Entries(part.batch, seq=0) for part in parts]
+        total, exact, searched = query.scan.count(query.reading), True, None
     else:
-        part, total, exact = passing.page(query.scan, query.reading, start, start + size, names, clock)
-        parts = [] if part is None else [part]
+        part, total = passing.page(query.reading, start, start + size, names, clock)
+        parts, exact, searched = [] if part is None else [part], passing.exact, passing.searched(query.reading)
     own = own_schema(query.key_schema)
     rows = [row for part in parts for row in rows_of(part, own, query.columns, changes)]
-    return {"rows": rows, "start": start, "total": total, "exact": exact, "columns": list(query.columns)}
+    return {"rows": rows, "start": start, "total": total, "exact": exact, "searched": searched, "columns": list(query.columns)}
 
 
 def rows_of(part: Entries, schema: Schema, names: Sequence[str], changes: Mapping[bytes, Change]) -> list[dict[str, Any]]:
@@ -65,25 +73,31 @@ def rows_of(part: Entries, schema: Schema, names: Sequence[str], changes: Mappin
     ]
 
 
-def seek(query: Query, stored: list[Any]) -> dict[str, Any]:
+def count(query: Query, passing: Passing, clock: Clock) -> dict[str, Any]:
+    """Return how many records there are: from row counts, or under a condition as far as it was searched."""
+    if query.scan.filter is None:
+        return {"total": query.scan.count(query.reading), "exact": True, "searched": None}
+    return {"total": passing.count(query.reading, clock), "exact": passing.exact, "searched": passing.searched(query.reading)}
+
+
+def seek(query: Query, stored: list[Any], passing: Passing, clock: Clock) -> dict[str, Any]:
     """Return the position of the first record at or after the one with these leading fields, in the direction of the query.
 
     It is ``found`` if the record has them. Where there is none after it the position is that of the last record; 0 where there is none.
     """
     sought = encoded(stored, query.key_schema)
-    return position(query, sought, successor(sought))
+    return position(query, sought, successor(sought), passing, clock)
 
 
-def position(query: Query, lo: bytes, hi: bytes | None) -> dict[str, Any]:
-    """Return where the keys in ``[lo, hi)`` begin in a query, and whether there are any."""
-    scan = query.scan
-    sides = KeyRange(b"", lo), (NOTHING if hi is None else KeyRange(hi))
-    before = replace(scan, keys=scan.keys.meet(sides[1 if scan.reverse else 0])).count(query.reading)
-    within = replace(scan, keys=scan.keys.meet(KeyRange(lo, hi)))
+def position(query: Query, lo: bytes, hi: bytes | None, passing: Passing, clock: Clock) -> dict[str, Any]:
+    """Return where the keys in ``[lo, hi)`` begin in a query, and whether there are any; under a condition as far as it was searched."""
+    scan, reading = query.scan, query.reading
     if scan.filter is None:
-        found = within.count(query.reading) > 0
+        sides = KeyRange(b"", lo), (NOTHING if hi is None else KeyRange(hi))
+        at = replace(scan, keys=scan.keys.meet(sides[1 if scan.reverse else 0])).count(reading)
+        found = replace(scan, keys=scan.keys.meet(KeyRange(lo, hi))).count(reading) > 0
+        last, searched = scan.count(reading) - 1, None
     else:
-        found = any(len(part) for part in within.taken(query.reading, query.key_schema.key_names[:1], 1))
-    if not found and before and before >= scan.count(query.reading):
-        before -= 1
-    return {"position": before, "found": found}
+        at, found = passing.place(reading, lo, hi, clock)
+        last, searched = (passing.seen - 1 if passing.exact else at), passing.searched(reading)
+    return {"position": max(min(at, last), 0), "found": found, "searched": searched}

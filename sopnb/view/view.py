@@ -10,6 +10,7 @@ from typing import Any
 from sopnb.access.progress import heard
 from sopnb.errors import Timeout
 from sopnb.index import IndexSpecification
+from sopnb.protocols import Clock
 from sopnb.view import exporting, importing, past, specifications
 from sopnb.view import page as pages
 from sopnb.view import tree as trees
@@ -217,26 +218,30 @@ class View:
         start, size = args.number("start"), args.number("size", 100, least=1, most=pages.MOST)
         sight = self._sight()
         asked = self._query(args, sight)
-        told = pages.page(asked, start, size, self._pending.of(asked.store), self._passing(asked, sight), self._target.lease.engine.clock)
+        passing = self._passing(asked, sight)
+        told = pages.page(asked, start, size, self._pending.of(asked.store), passing, self._clock, edit=self.edit)
         return {**told, "seq": sight.seq, "pending": len(self._pending)}
+
+    @property
+    def _clock(self) -> Clock:
+        return self._target.lease.engine.clock
 
     def _passing(self, asked: Query, sight: Sight) -> Passing:
         """Return what is known of a question in this state."""
-        scan = asked.scan
-        return self._memory.of((sight.seq, self._pending.version, asked.store, asked.order, scan.keys, scan.reverse, str(scan.filter)))
+        scan, store = asked.scan, sight.store(asked.store)
+        question = asked.store, asked.key_schema.specification, scan.keys, scan.reverse, str(scan.filter)
+        return self._memory.of(question, (store.id, store.layout, store.changed, self._pending.version), scan)
 
     def _count(self, args: Arguments) -> dict[str, Any]:
         sight = self._sight()
         asked = self._query(args, sight)
-        known = self._passing(asked, sight)
-        if known.total is None:
-            known.total = known.seen = asked.scan.count(asked.reading)
-        return {"total": known.total, "exact": True, "seq": sight.seq}
+        return {**pages.count(asked, self._passing(asked, sight), self._clock), "seq": sight.seq}
 
     def _seek(self, args: Arguments) -> dict[str, Any]:
         sight = self._sight()
         asked = self._query(args, sight)
-        return {**pages.seek(asked, leading(args.items("key"), asked.key_schema, "key")), "seq": sight.seq}
+        key = leading(args.items("key"), asked.key_schema, "key")
+        return {**pages.seek(asked, key, self._passing(asked, sight), self._clock), "seq": sight.seq}
 
     def _value(self, args: Arguments) -> dict[str, Any]:
         sight, store, name = self._sight(), self._store(args), args.text("column")

@@ -25,9 +25,13 @@ class Browser:
         return found
 
     def ask(self, op: str, **args: Any) -> Any:
-        answer = self.answer(op, **args)
-        assert "ok" in answer, answer
-        return answer["ok"]
+        """Ask until what is searched for is found."""
+        while True:
+            answer = self.answer(op, **args)
+            assert "ok" in answer, answer
+            told = answer["ok"]
+            if told.get("searched") is None:
+                return {name: value for name, value in told.items() if name != "searched"}
 
     def refused(self, op: str, code: str, **args: Any) -> Any:
         answer = self.answer(op, **args)
