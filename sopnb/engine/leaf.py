@@ -26,6 +26,8 @@ from sopnb.schema import Schema
 _HIDDEN = (("_op", pa.int8()), ("_seq", pa.int64()), ("_delta", pa.int8()), ("_far", pa.binary()))
 _LIST_AFTER = 16
 """A leaf asked for single keys this many times keeps a list of its keys."""
+_FEW = 4
+"""So many keys are sought in a leaf by bisecting its rows as they lie: making all its keys takes as long as some ten of them."""
 _KEY_BYTES = 60
 """About what Python needs for one key in a list, besides its bytes."""
 _ENTRY_BYTES, _VALUE_BYTES = 600, 60
@@ -142,6 +144,10 @@ class Leaf:
             self._list = self.keys().tolist()
             self.grown = True
         return bisect_left(self._list, key)
+
+    def for_few(self, count: int) -> bool:
+        """Say whether so many keys are better sought one by one than among all its keys, which are then there for others too."""
+        return self.bare and self._asked + count <= _FEW
 
     def find(self, key: bytes) -> int:
         """Return the row of a key, -1 if it is not there."""

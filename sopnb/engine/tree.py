@@ -365,17 +365,22 @@ class Tree:
             return
         for first in range(0, len(asked), READ_AHEAD):
             some = asked[first : first + READ_AHEAD]
-            for i, leaf in zip(some, self._keyed(branch, some), strict=True):
-                at, hit = leaf.keys().match(exact.slice(cuts[i], cuts[i + 1]))
+            for i, leaf in zip(some, self._sought_in(branch, some, cuts), strict=True):
+                here = exact.slice(cuts[i], cuts[i + 1])
+                if leaf.for_few(len(here)):
+                    at = np.array([leaf.find(key) for key in here.tolist()])
+                    hit = at >= 0
+                else:
+                    at, hit = leaf.keys().match(here)
                 if np.count_nonzero(hit) == len(hit):
                     yield Group(np.arange(start + cuts[i], start + cuts[i + 1]), leaf.entries, at)
                 elif len(where := np.flatnonzero(hit)):
                     yield Group(where + (start + cuts[i]), leaf.entries, at[where])
 
-    def _keyed(self, branch: Branch, numbers: list[int]) -> list[Leaf]:
-        """Return several leaves of a branch that have their keys; the keys of those that had none are made together."""
+    def _sought_in(self, branch: Branch, numbers: list[int], cuts: list[int]) -> list[Leaf]:
+        """Return several leaves of a branch. The keys of those that have none are made together, unless only a few are sought there."""
         found = [self._leaf(branch, i) for i in numbers]
-        bare = [leaf for leaf in found if leaf.bare]
+        bare = [leaf for leaf, i in zip(found, numbers, strict=True) if leaf.bare and not leaf.for_few(cuts[i + 1] - cuts[i])]
         if bare:
             made = self._schema.keys(pa.Table.from_batches([leaf.entries.batch for leaf in bare]))
             start = 0

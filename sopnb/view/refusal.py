@@ -34,7 +34,8 @@ _CODES: tuple[tuple[type[Exception], Code], ...] = (
 
 
 class Refusal(Exception):
-    """A message that is not answered. ``code`` is one of invalid, stale, conflict, missing, locked, closed, busy, internal."""
+    """A message that is not answered. ``code`` is one of invalid, stale, conflict, missing, locked, closed, busy, cancelled,
+    internal."""
 
     def __init__(self, code: Code, message: str, **facts: Any) -> None:
         super().__init__(message)

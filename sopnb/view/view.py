@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sopnb.access.progress import heard
 from sopnb.errors import Timeout
 from sopnb.index import IndexSpecification
 from sopnb.protocols import Clock
@@ -23,12 +22,16 @@ from sopnb.view.query import Query, leading, query
 from sopnb.view.refusal import Refusal, invalid, told
 from sopnb.view.sight import Sight
 from sopnb.view.target import Target
+from sopnb.view.task import Tasks
 from sopnb.view.token import key_of
 
 VERSION = 1
 """Of the messages."""
 PATIENCE = 30.0
 """Seconds that a message waits for another one of the same view."""
+
+TASKS = frozenset({"export", "suggest", "index.sample", "index.check", "index.create", "revert", "import.preview", "import.run"})
+"""What takes as long as the data is large; other messages are answered meanwhile."""
 
 Op = Callable[[Arguments], dict[str, Any]]
 
@@ -66,7 +69,7 @@ class View:
         """Frames that the transport offers, by the names under which messages ask for them."""
         self.bind: exporting.Bind | None = None
         """What the transport gives to take exported variables; None if there are none."""
-        self._progress: dict[str, Any] = {}
+        self._tasks = Tasks()
         self._editing = Editing(self._target.lease, self._pending)
         self._known: set[str] = set()
         self._ops: dict[str, Op] = {
@@ -88,6 +91,8 @@ class View:
             "rollback": self._rollback,
             "poll": self._poll,
             "watch": self._watch,
+            "progress": lambda args: self._tasks.told(args.given.get("of")),
+            "cancel": lambda args: {"cancelled": self._tasks.cancel(args.given.get("of"))},
             "export": self._export,
             "suggest": self._suggest,
             "index.fields": self._index_fields,
@@ -117,10 +122,7 @@ class View:
         id = message.get("id") if isinstance(message, Mapping) else None
         answer: dict[str, Any] = {"id": id if isinstance(id, int | str) else None}
         try:
-            if isinstance(message, Mapping) and message.get("op") == "progress":  # asked for while another message is being answered
-                return {**answer, "ok": self._progress}
-            with self._alone():
-                return {**answer, "ok": self._answer(message)}
+            return {**answer, "ok": self._answer(message)}
         except (Exception, KeyboardInterrupt) as error:  # whatever it is, the browser is told
             return {**answer, "error": told(error)}
 
@@ -142,7 +144,14 @@ class View:
         op = self._ops.get(name)
         if op is None:
             raise invalid(f"there is no op {name[:100]!r}; this view speaks version {VERSION}")
-        return op(given.part("args", {}))
+        args = given.part("args", {})
+        if name in TASKS:
+            with self._tasks.begun(given.any("id") if given.has("id") else None):
+                return op(args)
+        if name in ("progress", "cancel"):  # of what is being done now
+            return op(args)
+        with self._alone():
+            return op(args)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -161,25 +170,23 @@ class View:
         with self._alone():
             return {"event": "changed", **trees.changed(self._sight(), seq, self._known)}
 
-    @contextmanager
-    def _heard(self) -> Iterator[None]:
-        """Let op ``progress`` tell how far the work is."""
-
-        def hear(what: str, done: int, total: int | None) -> None:
-            self._progress = {"what": what, "done": done, "total": total}
-
-        try:
-            with heard(hear):
-                yield
-        finally:
-            self._progress = {}
-
     # -- what is seen ---------------------------------------------------------------------------------------------------------
 
     def _sight(self) -> Sight:
         if self._target.past is not None:
             return Sight(self._target.lease, self._target.state())
-        return self._pending.sight()
+        with self._alone():
+            return self._pending.sight()
+
+    @contextmanager
+    def _steady(self) -> Iterator[Sight]:
+        """Give a task what is seen. Where changes wait other messages do so too: the transaction that shows them is for one at a time."""
+        with self._alone():
+            sight = self._sight()
+            if sight.work is not None:
+                yield sight
+                return
+        yield sight
 
     def _store(self, args: Arguments) -> str:
         """Return the store that is meant. Raises ``Refusal`` for another one than is looked at."""
@@ -319,20 +326,16 @@ class View:
     # -- taken along, and brought in ------------------------------------------------------------------------------------------
 
     def _export(self, args: Arguments) -> dict[str, Any]:
-        sight = self._sight()
-        asked = self._query(args, sight)
-        with self._heard():
-            return exporting.export(asked, sight, args.text("to"), args.text("name"), self.bind)
+        with self._steady() as sight:
+            return exporting.export(self._query(args, sight), sight, args.text("to"), args.text("name"), self.bind)
 
     def _import_preview(self, args: Arguments) -> dict[str, Any]:
-        with self._heard():
-            return importing.preview(importing.Source.of(args, self.frames), self._target.database, args.text("store", None))
+        return importing.preview(importing.Source.of(args, self.frames), self._target.database, args.text("store", None))
 
     def _import_run(self, args: Arguments) -> dict[str, Any]:
         self._editable()
         self._allowed(args.text("store"))
-        with self._heard():
-            return importing.run(importing.Source.of(args, self.frames), self._target.database, args)
+        return importing.run(importing.Source.of(args, self.frames), self._target.database, args)
 
     # -- indexes --------------------------------------------------------------------------------------------------------------
 
@@ -340,8 +343,9 @@ class View:
         """Return the rows of the store or the frame that a message names; of a store, if ``keys`` are given, what these need."""
         if args.has("frame"):
             return of_frame(self.frames, args.text("frame"))
-        sight, store = self._sight(), self._store(args)
-        return of_store(sight, store, None if keys is None else needed(sight, store, keys))
+        with self._steady() as sight:
+            store = self._store(args)
+            return of_store(sight, store, None if keys is None else needed(sight, store, keys))
 
     def _suggest(self, args: Arguments) -> dict[str, Any]:
         return specifications.suggest(self._data(args), args.items("queries", []))
@@ -364,8 +368,7 @@ class View:
         self._editable()
         store, name = self._store(args), args.text("name")
         wanted = specifications.specification(args.any("specification"))
-        with self._heard():
-            self._target.database[store].create_index(name, wanted, message=args.text("message", ""))
+        self._target.database[store].create_index(name, wanted, message=args.text("message", ""))
         return {"name": name, "index": str(wanted), "seq": self._sight().seq}
 
     # -- the past -------------------------------------------------------------------------------------------------------------
@@ -380,5 +383,4 @@ class View:
 
     def _revert(self, args: Arguments) -> dict[str, Any]:
         self._editable()
-        with self._heard():
-            return past.revert(self._target.database, args.number("seq"), args.text("message", None))
+        return past.revert(self._target.database, args.number("seq"), args.text("message", None))

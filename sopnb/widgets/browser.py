@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import anywidget
@@ -15,7 +16,7 @@ from sopnb.errors import ReadOnly, StoreNotFound
 from sopnb.selection import Selection
 from sopnb.snapshot import Snapshot
 from sopnb.store import Store
-from sopnb.view import View
+from sopnb.view import TASKS, View
 from sopnb.widgets.bundle import content, stub
 from sopnb.widgets.watching import Watching
 
@@ -25,6 +26,7 @@ Target = Database | Store | Selection | Snapshot
 class Shell(anywidget.AnyWidget):
     """A widget whose script is the bundle and whose requests a view answers: one request, one answer.
 
+    What takes long is done in a thread of its own: so the kernel hears of what else is asked, how far it is and whether it is to end.
     Where a saved notebook is shown without its kernel, the first page is there as HTML.
     """
 
@@ -34,6 +36,7 @@ class Shell(anywidget.AnyWidget):
 
     def __init__(self, view: View, **traits: Any) -> None:
         self._view = view
+        self._tasks: list[threading.Thread] = []
         shell = get_ipython()
         view.bind = None if shell is None else shell.user_ns.__setitem__
         super().__init__(**traits)
@@ -44,8 +47,13 @@ class Shell(anywidget.AnyWidget):
         return stub()
 
     def _asked(self, widget: object, message: Any, buffers: object) -> None:
-        if isinstance(message, dict) and message.get("op") == "bundle":
+        op = message.get("op") if isinstance(message, dict) else None
+        if op == "bundle":
             self.send({"op": "bundle"}, buffers=[content()])
+        elif isinstance(op, str) and op in TASKS:
+            task = threading.Thread(target=lambda: self.send(self._answer(message)), name="sopnb-task", daemon=True)
+            self._tasks = [each for each in self._tasks if each.is_alive()] + [task]
+            task.start()
         else:
             self.send(self._answer(message))
 
@@ -62,7 +70,9 @@ class Shell(anywidget.AnyWidget):
         return {**data, "text/plain": repr(self), "text/html": display.html(self)}, metadata
 
     def close(self) -> None:
-        """End the widget and let go of what it has read."""
+        """End the widget, after what is being done for it, and let go of what it has read."""
+        for task in self._tasks:
+            task.join()
         self._view.close()
         super().close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,6 @@ class ImportWizard(Specified, Shell):
             asked(view, "index.fields", frame=FRAME)
         super().__init__(view, height=height, kind="import", source="" if named or data is None else str(data))
         self.set_trait("data", {"frame": FRAME} if named else {})
-        self._loading: threading.Thread | None = None
 
     def suggestions(self) -> list[IndexSpecification]:
         """Return the keys that suit the data, the best first. Raises ``InvalidInput`` if there is none yet, or it cannot be read."""
@@ -84,7 +82,7 @@ class ImportWizard(Specified, Shell):
         if not self.name:
             raise InvalidInput("the store has no name yet; set name")
         key = {} if self.specification is None else {"specification": self.specification}
-        told(self._run({"id": 0, "op": "import.run", "args": {**self._given(), **chosen, **key}}))
+        told(self._answer({"id": 0, "op": "import.run", "args": {**self._given(), **chosen, **key}}))
 
     def _given(self) -> dict[str, Any]:
         types = {"types": self.types} if self.types else {}
@@ -97,17 +95,9 @@ class ImportWizard(Specified, Shell):
     def _preview(self) -> dict[str, Any]:
         return asked(self._view, "import.preview", **self._given())
 
-    def _asked(self, widget: object, message: Any, buffers: object) -> None:
-        """Load in a thread of its own, so that the page is told meanwhile how far it is."""
-        if not isinstance(message, dict) or message.get("op") != "import.run":
-            super()._asked(widget, message, buffers)
-            return
-        self._loading = threading.Thread(target=lambda: self.send(self._run(message)), name="sopnb-import", daemon=True)
-        self._loading.start()
-
-    def _run(self, message: dict[str, Any]) -> dict[str, Any]:
-        answer = self._view.handle(message)
-        if "ok" in answer:
+    def _answer(self, message: Any) -> dict[str, Any]:
+        answer = super()._answer(message)
+        if "ok" in answer and message["op"] == "import.run":
             done = answer["ok"]
             self.set_trait("rows", sum(done["counts"].values()))
             self.set_trait("rejected", done["rejected_rows"])
@@ -128,9 +118,3 @@ class ImportWizard(Specified, Shell):
     def __repr__(self) -> str:
         done = f": {self.rows:,} rows in store {self.store!r}" if self.store else ""
         return f"ImportWizard into database {self._view.title!r}{done}"
-
-    def close(self) -> None:
-        """End the widget, after what is being loaded."""
-        if self._loading is not None:
-            self._loading.join()
-        super().close()

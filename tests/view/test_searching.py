@@ -95,7 +95,7 @@ def test_another_question_is_answered_and_the_one_before_waits(db: Any) -> None:
     before = reader.leaves
     page = browser.answer("page", query={"store": "many"}, start=600, size=10)["ok"]
     assert [int(row["cells"][0]) for row in page["rows"]] == db["many"][:].rows(600, 610)["k"].tolist()
-    assert reader.leaves - before < 20
+    assert reader.leaves - before <= 40
     assert browser.answer("page", query=nothing, start=0, size=5)["ok"]["searched"] > share
     assert browser.ask("count", query=nothing)["total"] == 0
 
