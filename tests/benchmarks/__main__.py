@@ -7,11 +7,19 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import filters, indexes, life, reads, scale, writes
+from tests.benchmarks import browse, filters, indexes, life, reads, scale, writes
 from tests.benchmarks.arena import Arena
 from tests.benchmarks.measure import table
 
-WORKLOADS = {**writes.WORKLOADS, **reads.WORKLOADS, **filters.WORKLOADS, **indexes.WORKLOADS, **life.WORKLOADS, **scale.WORKLOADS}
+WORKLOADS = {
+    **writes.WORKLOADS,
+    **reads.WORKLOADS,
+    **filters.WORKLOADS,
+    **indexes.WORKLOADS,
+    **browse.WORKLOADS,
+    **life.WORKLOADS,
+    **scale.WORKLOADS,
+}
 
 
 def main() -> None:
