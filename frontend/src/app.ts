@@ -13,7 +13,12 @@ import { type Changed, type Model, Refused, Rpc } from "./rpc";
 import { Search } from "./search";
 import { ask } from "./sheet";
 import { Tree } from "./tree";
-import { type Column, isCut, type Opened, type Order, type Page, type Query, type Row, type Schema, type Store, type Wire } from "./wire";
+import { type Column, isCut, type Opened, type Order, type Page, type Query, type Row, type Schema, type Searched, type Store, type Wire } from "./wire";
+
+interface Place extends Searched {
+  position: number;
+  found: boolean;
+}
 
 interface Edited {
   row: Row;
@@ -57,6 +62,7 @@ export class App implements Owner {
       model,
       (busy) => this.busy(busy),
       (changed) => this.run(this.changed(changed)),
+      (share) => this.status.say(share === null ? "" : `Searching… ${Math.floor(100 * share)} %`, share === null ? "" : "busy"),
     );
     this.tree = new Tree(({ store, order }) => this.run(this.show(store === this.query.store ? { order } : { store, order })));
     this.toolbar = new Toolbar({
@@ -147,9 +153,10 @@ export class App implements Owner {
   }
 
   async page(start: number, size: number): Promise<Page> {
+    const { query } = this;
     try {
-      const page = await this.rpc.ask<Page>("page", { query: this.query, start, size });
-      this.totals(page);
+      const page = await this.rpc.search<Page>("page", { query, start, size }, () => query === this.query);
+      if (query === this.query) this.totals(page);
       return page;
     } catch (error) {
       this.failed(error);
@@ -225,7 +232,7 @@ export class App implements Owner {
     try {
       const [schema, first] = await Promise.all([
         known ? this.schema : this.rpc.ask<Schema>("schema", { store: query.store }),
-        this.rpc.ask<Page>("page", { query, start: 0, size: BLOCK }),
+        this.rpc.search<Page>("page", { query, start: 0, size: BLOCK }, () => asking === this.asking),
       ]);
       if (asking !== this.asking) return; // another question came since
       const columns = query.columns !== this.query.columns;
@@ -314,7 +321,7 @@ export class App implements Owner {
 
   private async seek(key: Wire[]): Promise<void> {
     try {
-      const { position, found } = await this.rpc.ask<{ position: number; found: boolean }>("seek", { query: this.query, key });
+      const { position, found } = await this.place(key);
       this.goto(position);
       this.search.say("");
       this.status.say(found ? `Found at row ${count(position + 1)}` : `Not found; row ${count(position + 1)} is the nearest after it`, found ? "good" : "news");
@@ -322,6 +329,11 @@ export class App implements Owner {
       if (error instanceof Refused && error.code === "invalid") this.search.say(error.message, error.column ?? this.order()?.fields[0]?.name ?? null);
       else throw error;
     }
+  }
+
+  private place(key: (Wire | undefined)[]): Promise<Place> {
+    const { query } = this;
+    return this.rpc.search<Place>("seek", { query, key }, () => query === this.query);
   }
 
   /** Go to a row, at most to the last, if there are any. */
@@ -332,7 +344,7 @@ export class App implements Owner {
 
   private async countAll(): Promise<void> {
     const { query } = this;
-    const { total } = await this.rpc.ask<{ total: number }>("count", { query });
+    const { total } = await this.rpc.search<{ total: number } & Searched>("count", { query }, () => query === this.query);
     if (query !== this.query) return;
     this.totals({ total, exact: true });
     this.status.say(plural(total, "row"));
@@ -531,8 +543,8 @@ export class App implements Owner {
     const key = (this.order()?.fields ?? []).map(({ name }) => row?.cells[this.names().indexOf(name)]);
     let by = 0;
     if (row && before > 0 && key.length && key.every((value) => value !== undefined && !isCut(value))) {
-      const { position } = await this.rpc.ask<{ position: number }>("seek", { query: this.query, key });
-      const { rows } = await this.rpc.ask<Page>("page", { query: this.query, start: position, size: BLOCK });
+      const { position } = await this.place(key);
+      const { rows } = await this.page(position, BLOCK);
       by = position + Math.max(0, rows.findIndex(({ key }) => key === row.key)) - before;
     }
     await this.refresh();

@@ -1,6 +1,7 @@
 /** Taking what is shown out of the grid: into a variable of the notebook, or a file beside it. */
 
 import { button, h, plural } from "./dom";
+import { Progress } from "./progress";
 import type { Rpc } from "./rpc";
 import { sheet } from "./sheet";
 import type { Query } from "./wire";
@@ -16,6 +17,7 @@ export function exportSheet(host: HTMLElement, rpc: Rpc, query: Query, total: st
   const to = h("select", { "aria-label": "Export to" }, ...Object.entries(TARGETS).map(([value, { label }]) => h("option", { value, text: label })));
   const name = h("input", { type: "text", class: "exact", autocomplete: "off", spellcheck: "false" });
   const result = h("p", { role: "status" });
+  const progress = new Progress(() => rpc.cancel());
   const suggested = query.store.replace(/\W+/g, "_").replace(/^(?=\d)/, "_");
   const chosen = (): (typeof TARGETS)[keyof typeof TARGETS] => TARGETS[to.value as keyof typeof TARGETS];
   const suggest = (): void => {
@@ -28,16 +30,18 @@ export function exportSheet(host: HTMLElement, rpc: Rpc, query: Query, total: st
 
   async function run(): Promise<void> {
     go.disabled = true;
-    result.className = "muted";
-    result.textContent = "Exporting…";
+    result.textContent = "";
+    progress.begin("Exporting");
     try {
-      const done = await rpc.ask<{ rows: number; name: string }>("export", { query, to: to.value, name: name.value.trim() });
+      const args = { query, to: to.value, name: name.value.trim() };
+      const done = await rpc.task<{ rows: number; name: string }>("export", args, (far) => progress.show(far));
       result.className = "good";
       result.textContent = `${plural(done.rows, "row")} in ${done.name}`;
     } catch (error) {
       result.className = "bad";
       result.textContent = error instanceof Error ? error.message : String(error);
     }
+    progress.end();
     go.disabled = false;
   }
 
@@ -47,6 +51,7 @@ export function exportSheet(host: HTMLElement, rpc: Rpc, query: Query, total: st
     h("p", { class: "lead", text: `${total}: in this order, with this search and these columns.` }),
     h("label", { class: "line-label" }, h("span", { text: "To" }), to),
     h("label", { class: "line-label" }, caption, name),
+    progress.element,
     result,
   );
   foot.append(h("div", { class: "foot-line end" }, button("Close", close), go));

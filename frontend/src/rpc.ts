@@ -1,5 +1,7 @@
 /** Questions to the kernel and their answers: one request, one answer, by id. */
 
+import type { Searched } from "./wire";
+
 /** The part of an anywidget model that is used; a web page brings its own. */
 export interface Model {
   send(message: unknown): void;
@@ -31,14 +33,23 @@ export interface Changed {
   stores: string[];
 }
 
+/** How far work is. */
+export interface Far {
+  what: string;
+  done: number;
+  total: number | null;
+}
+
 interface Asked {
   settle: (answer: { ok?: unknown; error?: Record<string, unknown> }) => void;
 }
 
 const TIMEOUT = 60_000;
 const BUSY = 1_000;
+/** How often the kernel is asked how far work is, in milliseconds. */
+const PACE = 300;
 /** These may be asked twice. */
-const READS = new Set(["open", "tree", "schema", "page", "seek", "count", "value", "pending", "poll", "watch", "log", "diff", "progress"]);
+const READS = new Set(["open", "tree", "schema", "page", "seek", "count", "value", "pending", "poll", "watch", "log", "diff", "progress", "cancel"]);
 /** These take as long as the data is large. */
 const LONG = new Set(["export", "index.sample", "index.check", "index.create", "suggest", "import.preview", "import.run", "revert"]);
 
@@ -52,6 +63,7 @@ export class Rpc {
     private readonly model: Model,
     private readonly onBusy: (busy: boolean) => void,
     private readonly onChanged: (changed: Changed) => void,
+    private readonly onSearching: (share: number | null) => void = () => {},
   ) {
     model.on("msg:custom", this.receive);
   }
@@ -64,6 +76,41 @@ export class Rpc {
       if (error instanceof Refused && error.code === "timeout" && READS.has(op)) return this.once<T>(op, args);
       throw error;
     }
+  }
+
+  /** Ask until all is found, or is not wanted any more: a search goes on where the request before it ended. */
+  async search<T extends Searched>(op: string, args: object, wanted: () => boolean): Promise<T> {
+    let told = false;
+    try {
+      for (;;) {
+        const found = await this.ask<T>(op, args);
+        if (found.searched === null || !wanted()) return found;
+        this.onSearching(found.searched);
+        told = true;
+      }
+    } finally {
+      if (told) this.onSearching(null);
+    }
+  }
+
+  /** Ask for what takes long, and hear meanwhile how far it is. */
+  async task<T>(op: string, args: object, onFar: (far: Far) => void): Promise<T> {
+    let done = false;
+    const watch = setInterval(async () => {
+      const far = await this.ask<Partial<Far>>("progress").catch(() => ({}) as Partial<Far>);
+      if (!done && far.what !== undefined) onFar({ what: far.what, done: far.done ?? 0, total: far.total ?? null });
+    }, PACE);
+    try {
+      return await this.ask<T>(op, args);
+    } finally {
+      done = true;
+      clearInterval(watch);
+    }
+  }
+
+  /** End what takes long before it is done; its question is then refused. */
+  cancel(): void {
+    void this.ask("cancel").catch(() => {});
   }
 
   /** Whether an answer is still to come. */

@@ -77,7 +77,12 @@ export interface Row {
   edited: string[];
 }
 
-export interface Page {
+/** What is searched for under a condition: which share of the records was looked at so far, null where all is found. */
+export interface Searched {
+  searched: number | null;
+}
+
+export interface Page extends Searched {
   rows: Row[];
   start: number;
   total: number | null;

@@ -2,6 +2,7 @@
 
 import { button, count, h, plural } from "./dom";
 import { type Described, Panel, plain, same, section, type Specification, suggestions, type Suggested, table } from "./panel";
+import { Progress } from "./progress";
 import type { Model } from "./rpc";
 import type { Wire } from "./wire";
 
@@ -26,8 +27,6 @@ type Source = { frame: string } | { source: string } | { text: string };
 
 const IF_EXISTS = { raise: "refuse to load", replace: "replace the store", insert: "insert the rows into it", upsert: "insert the rows, or update those that are there" };
 const ON_ERROR = { raise: "refuse to load", report: "leave it out and report it" };
-/** How often the kernel is asked how far a load is, in milliseconds. */
-const PACE = 300;
 
 export class Wizard extends Panel {
   private shown: Preview | null = null;
@@ -63,7 +62,7 @@ export class Wizard extends Panel {
   private readonly ifExists = choice(IF_EXISTS, "If the store is there", () => this.tell("if_exists", this.ifExists.value));
   private readonly onError = choice(ON_ERROR, "A row that does not fit", () => this.tell("on_error", this.onError.value));
   private readonly go = button("Load", () => void this.attempt(this.load()), { class: "primary", icon: "stores" });
-  private readonly progress = h("div", { class: "progress", hidden: true });
+  private readonly progress = new Progress(() => this.rpc.cancel());
   private readonly result = h("div");
   private readonly later: HTMLElement[];
 
@@ -76,7 +75,7 @@ export class Wizard extends Panel {
         "Store",
         h("div", { class: "pair" }, h("label", { class: "line-label" }, "Name", this.name), h("label", { class: "line-label" }, "If it is there", this.ifExists), h("label", { class: "line-label" }, "A row that does not fit", this.onError)),
         h("div", { class: "foot-line end" }, this.go),
-        this.progress,
+        this.progress.element,
         this.result,
       ),
     ];
@@ -240,36 +239,24 @@ export class Wizard extends Panel {
     this.named(false);
     this.result.replaceChildren();
     this.say("Loading…");
-    const watch = setInterval(() => void this.attempt(this.far()), PACE);
-    this.advance("Loading", 0, null);
+    this.progress.begin("Loading");
     try {
-      const done = await this.rpc.ask<Loaded>("import.run", {
+      const args = {
         ...this.given,
         types: this.types,
         store: this.name.value.trim(),
         if_exists: this.ifExists.value,
         on_error: this.onError.value,
         ...(this.specification ? { specification: this.specification } : {}),
-      });
+      };
+      const done = await this.rpc.task<Loaded>("import.run", args, (far) => this.progress.show(far));
       this.say(`Loaded in commit ${count(done.seq)}`, "good");
       this.drawResult(done);
     } finally {
-      clearInterval(watch);
       this.loading = false;
-      this.progress.hidden = true;
+      this.progress.end();
       this.named(false);
     }
-  }
-
-  private async far(): Promise<void> {
-    const { what, done, total } = await this.rpc.ask<{ what?: string; done?: number; total?: number | null }>("progress");
-    if (what !== undefined && this.loading) this.advance(what, done ?? 0, total ?? null);
-  }
-
-  private advance(what: string, done: number, total: number | null): void {
-    const bar = h("progress", { "aria-label": what, ...(total ? { max: String(total), value: String(done) } : {}) });
-    this.progress.hidden = false;
-    this.progress.replaceChildren(h("span", { text: what }), bar, h("span", { class: "exact muted", text: done ? `${count(done)}${total ? ` of ${count(total)}` : ""}` : "" }));
   }
 
   private drawResult({ store, counts, rejected, rejected_rows }: Loaded): void {

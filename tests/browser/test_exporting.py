@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, expect
 
+from sopnb.view.task import Task, Tasks
 from tests.browser.support import Shown, kinds, shown
 
 WANTED = pd.DataFrame({"id": [29, 28, 27], "note": ["note 29", "note 28", "note 27"]})
@@ -59,6 +61,29 @@ def test_a_frame_in_a_variable_holds_what_is_shown(seen: Shown) -> None:
     export(seen, "variable", "latest")
     says(seen, "3 rows in latest", good=True)
     pd.testing.assert_frame_equal(variables["latest"].reset_index()[["id", "note"]], WANTED, check_dtype=False)
+
+
+def test_an_export_tells_how_far_it_is_and_may_be_cancelled(seen: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hear, cancelled = Task.hear, threading.Event()
+
+    def heard(task: Task, what: str, done: int, total: int | None) -> None:
+        hear(task, what, done, total)
+        cancelled.wait()
+
+    def cancel(tasks: Tasks, id: Any = None) -> int:
+        found = end(tasks, id)
+        cancelled.set()
+        return found
+
+    end = Tasks.cancel
+    monkeypatch.setattr(Task, "hear", heard)
+    monkeypatch.setattr(Tasks, "cancel", cancel)
+    export(seen, "csv", str(tmp_path / "things.csv"))
+    expect(seen.sheet.locator(".progress")).to_contain_text("write ")
+    seen.sheet.get_by_role("button", name="Cancel").click()
+    says(seen, re.compile("cancelled"), good=False)
+    expect(seen.sheet.locator(".progress")).to_be_hidden()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_is_suggested_for_each_place(seen: Shown) -> None:

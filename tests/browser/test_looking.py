@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, expect
 
+from sopnb.view import View, passing
 from tests.browser.support import MANY, Shown, kinds, many, shown
 
 
@@ -120,13 +122,48 @@ def test_a_search_for_what_is_no_date_is_told(seen: Shown) -> None:
     seen.shows(0, day="2013-01-01 00:00:00")
 
 
-def test_a_condition_shows_what_passes_and_its_count_is_capped_until_asked_for(seen: Shown) -> None:
+def test_a_condition_shows_what_passes_and_its_count_is_capped_until_asked_for(seen: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passing, "PATIENCE", 1e9)
     seen.condition.fill("delay > 0.0 && dest == 'IAH'")
     seen.condition.press("Enter")
     expect(seen.total).to_have_text(" of 10,000+")
     seen.shows(0, dest="IAH")
     seen.button("Count all").click()
     expect(seen.total).to_have_text(re.compile(r" of 29,\d\d\d$"))
+
+
+def test_a_search_goes_on_until_another_question_comes(seen: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = View._page
+
+    def endless(view: View, args: Any) -> dict[str, Any]:
+        told = page(view, args)
+        return {**told, "rows": [], "searched": 0.34} if "never" in args.part("query").text("where") else told
+
+    monkeypatch.setitem(seen.view._ops, "page", partial(endless, seen.view))
+    seen.condition.fill("dest == 'never'")
+    seen.condition.press("Enter")
+    expect(seen.status).to_have_text("Searching… 34 %")
+    seen.condition.fill("dest == 'IAH'")
+    seen.condition.press("Enter")
+    seen.shows(0, dest="IAH")
+    expect(seen.status).to_have_text("")
+    seen.button("Count all").click()
+    expect(seen.total).not_to_contain_text("+")
+    asked = len(seen.served.asked("page"))
+    seen.button("Last row").click()
+    expect(seen.page.locator(".shimmer")).to_have_count(0)
+    assert all("never" not in page["query"]["where"] for page in seen.served.asked("page")[asked:])
+
+
+def test_rows_that_are_found_bit_by_bit_are_shown_when_all_are_there(seen: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passing, "PATIENCE", -1.0)
+    seen.condition.fill("number == 499")
+    seen.condition.press("Enter")
+    seen.shows(0, number="499")
+    assert len(seen.served.asked("page")) > 3
+    seen.button("Count all").click()
+    expect(seen.total).to_have_text(re.compile(r" of \d+$"))
+    assert len(seen.served.asked("count")) > 3
 
 
 def test_a_condition_that_is_wrong_is_told_with_its_place_and_the_rows_stay(seen: Shown) -> None:

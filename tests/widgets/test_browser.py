@@ -196,6 +196,25 @@ def test_a_page_that_goes_takes_nothing_from_another(browser: Any, db: sopnb.Dat
     assert wire.events.get(timeout=60)["stores"] == ["planes"]
 
 
+def test_an_export_holds_up_neither_the_page_nor_the_kernel(browser: Any, db: sopnb.Database) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def bind(name: str, value: Any) -> None:
+        begun.set()
+        go_on.wait()
+
+    browser._view.bind = bind
+    wire = _wire(browser)
+    wire.custom({"id": 1, "op": "export", "args": {"query": {"store": "planes"}, "to": "variable", "name": "planes"}})
+    begun.wait()
+    assert len(wire.ask("page", query={"store": "planes"}, start=0, size=10)["rows"]) == 3
+    _edit(browser, "99")
+    assert browser.pending == 1
+    go_on.set()
+    answer, _ = wire.sent.get()
+    assert answer == {"id": 1, "ok": {"rows": 3, "name": "planes"}}
+
+
 def test_close_ends_the_thread_and_forgets_pending_changes(db: sopnb.Database) -> None:
     browser = sopnb.browse(db, edit=True)
     wire = _wire(browser)

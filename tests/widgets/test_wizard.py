@@ -99,7 +99,8 @@ def test_the_page_looks_and_loads_and_the_traits_follow(db: sopnb.Database) -> N
     wizard.close()
 
 
-def test_a_load_is_answered_in_between_with_how_far_it_is(db: sopnb.Database) -> None:
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_whatever_is_asked_during_a_load_is_answered(db: sopnb.Database, cancelled: bool) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def pieces() -> Iterator[pd.DataFrame]:
@@ -114,9 +115,17 @@ def test_a_load_is_answered_in_between_with_how_far_it_is(db: sopnb.Database) ->
     wire.custom({"id": 1, "op": "import.run", "args": {"frame": "data", "store": "planes", "specification": TAILNUM.to_json()}})
     assert begun.wait(60)
     assert wire.ask("progress")["what"]
+    assert wire.ask("tree")["stores"] == []
+    if cancelled:
+        assert wire.ask("cancel") == {"cancelled": 1}
     go_on.set()
     answer, _ = wire.sent.get(timeout=60)
-    assert (answer["id"], answer["ok"]["counts"]["inserted"]) == (1, 6)
+    assert answer["id"] == 1
+    if cancelled:
+        assert answer["error"]["code"] == "cancelled"
+        assert (wizard.store, wizard.rows, db.stores()) == ("", 0, ())
+    else:
+        assert (answer["ok"]["counts"]["inserted"], wizard.store) == (6, "planes")
     wizard.close()
 
 
