@@ -3,7 +3,7 @@
 import { Statusbar, Toolbar } from "./bars";
 import { copied, toClipboard, tsv, whole } from "./clipboard";
 import { chooseColumns } from "./columns";
-import { count, h, icon, plural } from "./dom";
+import { button, count, h, icon, plural } from "./dom";
 import { exportSheet } from "./exports";
 import { BLOCK, Grid, type Owner } from "./grid";
 import { largeEditor } from "./json";
@@ -107,6 +107,7 @@ export class App implements Owner {
 
   async start(): Promise<void> {
     this.say("loading", "Opening…");
+    this.root.classList.add("unopened");
     try {
       this.opened = await this.rpc.ask<Opened>("open");
     } catch (error) {
@@ -238,7 +239,7 @@ export class App implements Owner {
       const columns = query.columns !== this.query.columns;
       this.query = query;
       this.schema = schema;
-      this.root.classList.remove("tree-open");
+      this.root.classList.remove("tree-open", "unopened");
       this.toolbar.show(query.store, schema.orders, query.order, query.reverse, this.editable);
       this.toolbar.columns(first.columns.length, schema.columns.length);
       if (other || reordered) this.search.setOrder(this.order() as Order, schema.columns, query.reverse);
@@ -303,20 +304,26 @@ export class App implements Owner {
   private showBlank(first: Page): void {
     const searched = this.query.where !== "" || this.query.prefix.length > 0 || this.query.startswith !== null;
     if (first.total !== 0) this.say("", "");
-    else if (searched) this.say("nothing", "No rows fit the search", "Clear it to see all rows.");
-    else this.say("empty", `${this.query.store} has no rows`, this.editable ? "Add row, or paste some from a spreadsheet." : "");
+    else if (searched) this.say("nothing", "No rows fit the search", "", button("Clear the search", () => this.search.reset(), { icon: "close" }));
+    else if (!this.editable) this.say("empty", "No rows yet");
+    else this.say("empty", "No rows yet", "Add one, or paste some from a spreadsheet.", button("Add the first row", () => this.add(), { icon: "plus" }), button("Paste rows", () => this.paste(""), { icon: "paste" }));
   }
 
   /** Say something in the place of rows; "" shows the rows. */
-  private say(kind: string, title: string, more = ""): void {
+  private say(kind: string, title: string, more = "", ...next: HTMLElement[]): void {
     this.blank.className = `blank ${kind}`;
     this.blank.hidden = title === "";
-    this.blank.replaceChildren(...(title ? [h("p", { class: "blank-title", text: title }), h("p", { text: more })] : []));
+    this.blank.replaceChildren(
+      ...(title ? [h("p", { class: "blank-title", text: title })] : []),
+      ...(more ? [h("p", { text: more })] : []),
+      ...(next.length ? [h("div", { class: "group" }, ...next)] : []),
+    );
   }
 
   private blankError(error: unknown): void {
     this.say("error", "This cannot be shown", error instanceof Error ? error.message : String(error));
     this.blank.prepend(icon("warning"));
+    this.blank.append(h("div", { class: "group" }, button("Try again", () => this.run(this.start()))));
   }
 
   private async seek(key: Wire[]): Promise<void> {
@@ -400,7 +407,7 @@ export class App implements Owner {
       "Somebody else changed this row",
       [
         h("p", { text: gone ? "It was deleted since you saw it. Nothing of yours was written." : `Commit ${seq} changed it since you saw it. Nothing was overwritten.` }),
-        h("dl", { class: "difference" }, h("dt", { text: column.label }), h("dd", {}, "yours ", said(mine, "mine"), h("br"), "theirs ", said(theirs, "theirs"))),
+        h("dl", { class: "difference" }, h("dt", { text: column.label }), h("dd", {}, "yours ", said(mine, "mine", column.kind), h("br"), "theirs ", said(theirs, "theirs", column.kind))),
       ],
       choices,
     );

@@ -1,6 +1,6 @@
 /** The bar above the grid, with what can be done, and the one below it, with where one is and what is pending. */
 
-import { button, count, h, icon, plural, rename } from "./dom";
+import { button, count, h, type Icon, icon, plural, rename } from "./dom";
 import type { Order } from "./wire";
 
 export interface Acts {
@@ -102,6 +102,7 @@ export class Statusbar {
   private readonly countAll: HTMLButtonElement;
   private readonly pending = h("div", { class: "group pending", role: "group", "aria-label": "Pending changes" });
   private readonly list: HTMLButtonElement;
+  private readonly steps: HTMLButtonElement[];
   private total = 0;
 
   constructor(private readonly moves: Moves) {
@@ -123,17 +124,23 @@ export class Statusbar {
     );
     this.pending.hidden = true;
     this.countAll.hidden = true;
+    const to = (label: string, drawn: Icon, act: () => void, title = label): HTMLButtonElement => button(label, act, { icon: drawn, bare: true, class: "quiet", title });
+    const first = to("First row", "first", () => moves.goto(0), "First row (Ctrl+Home)");
+    const previous = to("Previous row", "previous", () => moves.step(-1));
+    const next = to("Next row", "next", () => moves.step(1));
+    const last = to("Last row", "last", () => moves.goto(this.total - 1), "Last row (Ctrl+End)");
+    this.steps = [first, previous, next, last];
     this.element = h(
       "div",
       { class: "statusbar" },
       h(
         "div",
         { class: "group moves", role: "group", "aria-label": "Rows" },
-        button("First row", () => moves.goto(0), { icon: "first", bare: true, class: "quiet", title: "First row (Ctrl+Home)" }),
-        button("Previous row", () => moves.step(-1), { icon: "previous", bare: true, class: "quiet" }),
+        first,
+        previous,
         h("label", { class: "where" }, "Row ", this.position, this.of),
-        button("Next row", () => moves.step(1), { icon: "next", bare: true, class: "quiet" }),
-        button("Last row", () => moves.goto(this.total - 1), { icon: "last", bare: true, class: "quiet", title: "Last row (Ctrl+End)" }),
+        next,
+        last,
         this.countAll,
       ),
       this.message,
@@ -146,11 +153,12 @@ export class Statusbar {
     this.total = total ?? 0;
     this.of.textContent = total === null ? "" : ` of ${count(total)}${exact ? "" : "+"}`;
     this.countAll.hidden = exact;
-    this.position.disabled = total === 0;
+    for (const each of [this.position, ...this.steps]) each.disabled = total === 0;
+    if (total === 0) this.position.value = "";
   }
 
   at(position: number): void {
-    if (!this.position.matches(":focus")) this.position.value = position < 0 ? "" : count(position + 1);
+    if (!this.position.matches(":focus")) this.position.value = position < 0 || this.total === 0 ? "" : count(position + 1);
   }
 
   focusPosition(): void {
@@ -160,7 +168,7 @@ export class Statusbar {
 
   say(message: string, kind: "" | "good" | "bad" | "busy" | "news" = ""): void {
     this.message.className = `message ${kind}`;
-    this.message.textContent = message;
+    this.message.textContent = message.split("\n")[0] ?? "";
     this.message.title = message;
   }
 

@@ -1,6 +1,7 @@
 /** The builder of index specifications: fields picked, ordered and turned, and what that does to the rows. */
 
 import { button, count, h, icon, plural } from "./dom";
+import { typeMark } from "./headers";
 import { type Described, Panel, plain, same, section, type Specification, suggestions, type Suggested, table } from "./panel";
 import type { Model } from "./rpc";
 import { text } from "./cells";
@@ -43,7 +44,7 @@ export class Builder extends Panel {
   private readonly add = h("select", { "aria-label": "Column to add", on: { change: () => this.picked() } });
   private readonly expression = h("input", {
     type: "text",
-    placeholder: "an expression, such as origin + dest",
+    placeholder: "expression, such as a + b",
     "aria-label": "Expression in CEL to add",
     spellcheck: "false",
     on: { keydown: (event: KeyboardEvent) => event.key === "Enter" && void this.attempt(this.computed()) },
@@ -180,6 +181,7 @@ export class Builder extends Panel {
       return;
     }
     const args = { ...this.named, specification };
+    this.verdict.className = "verdict";
     this.verdict.replaceChildren(h("span", { class: "muted", text: "Looking for keys that are there twice…" }));
     this.sample.classList.add("loading");
     try {
@@ -221,7 +223,7 @@ export class Builder extends Panel {
             },
           },
           h("span", { class: "place", text: String(at + 1) }),
-          h("span", { class: "what" }, h("span", { class: "name", text: name, title: name }), h("span", { class: "type", text: this.described(name).type })),
+          h("span", { class: "what" }, h("span", { class: "name", text: name, title: name }), h("span", { class: "type", text: typeMark(this.described(name).type) })),
           button(`${name} is ${way}; turn it`, () => this.turned(at), { icon: descending ? "down" : "up", bare: true, class: "quiet turn", title: `${way} (click to turn; Alt+arrows move the field, Delete removes it)` }),
           button(`Move ${name} up`, () => this.move(at, -1, "before"), { bare: true, class: "quiet before", disabled: at === 0, icon: "chevron" }),
           button(`Move ${name} down`, () => this.move(at, 1, "after"), { bare: true, class: "quiet after", disabled: at === fields.length - 1, icon: "chevron" }),
@@ -230,7 +232,7 @@ export class Builder extends Panel {
       }),
     );
     const left = this.columns.filter((column) => column.orderable && !fields.some(({ name }) => name === column.name));
-    this.add.replaceChildren(h("option", { value: "", text: "Add a column…" }), ...left.map(({ name, type }) => h("option", { value: name, text: `${name}  (${type})` })));
+    this.add.replaceChildren(h("option", { value: "", text: "Add a column…" }), ...left.map(({ name, type }) => h("option", { value: name, text: `${name} (${typeMark(type)})` })));
     this.add.disabled = !left.length;
     this.unique.checked = unique;
     this.creatable();
@@ -255,7 +257,7 @@ export class Builder extends Panel {
     this.sample.replaceChildren(
       h("p", { class: "lead", text: `The first rows in this order${looked_at < total ? `, of the first ${count(looked_at)} of ${count(total)}` : ""}` }),
       table("The first rows in this order", shown, rows, {
-        head: (column) => h("div", { class: "type" }, column.type, column.key ? icon(ways.get(column.name) ? "down" : "up") : null),
+        head: (column) => h("div", { class: "type", title: column.type }, typeMark(column.type), column.key ? icon(ways.get(column.name) ? "down" : "up") : null),
         mark: (_, column) => (column === key - 1 ? "of-key last-of-key" : ""),
       }),
     );

@@ -32,8 +32,9 @@ export function chooseColumns(host: HTMLElement, columns: Column[], shown: strin
     );
   }
   filter.addEventListener("input", () => {
-    for (const item of list.children)
-      (item as HTMLElement).hidden = !(item as HTMLElement).dataset.name?.toLowerCase().includes(filter.value.toLowerCase());
+    const items = [...list.children] as HTMLElement[];
+    for (const item of items) item.hidden = !item.dataset.name?.toLowerCase().includes(filter.value.toLowerCase());
+    nowhere.hidden = items.some(({ hidden }) => !hidden);
   });
 
   async function apply(): Promise<void> {
@@ -48,10 +49,13 @@ export function chooseColumns(host: HTMLElement, columns: Column[], shown: strin
   };
   const none = h("p", { class: "refusal", role: "alert", text: "At least one column stays" });
   none.hidden = true;
+  const nowhere = h("p", { class: "muted", role: "status", text: "No column has such a name" });
+  nowhere.hidden = true;
   body.append(
     filter,
     h("div", { class: "foot-line" }, button("All", () => set(() => true)), button("Key only", () => set(({ key }) => key > 0))),
     none,
+    nowhere,
     list,
   );
   foot.append(h("div", { class: "foot-line end" }, button("Done", close, { class: "primary" })));

@@ -9,16 +9,16 @@ import { type Column, isCut, type Kind, type Row, type Wire } from "./wire";
 /** What is to be typed, by kind. */
 const EXAMPLES: Record<Kind, string> = {
   bool: "",
-  int: "42",
-  float: "0.5, NaN, Infinity",
-  decimal: "12.50",
+  int: "whole number",
+  float: "number or NaN",
+  decimal: "number",
   text: "",
   category: "",
   bytes: "base64",
   date: "2013-01-31",
   time: "10:00:00",
   timestamp: "2013-01-31T10:00:00",
-  duration: "seconds, 1.5",
+  duration: "seconds",
   json: '{"a": 1}',
 };
 

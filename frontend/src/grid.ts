@@ -21,7 +21,7 @@ import {
   themeQuartz,
 } from "ag-grid-community";
 
-import { cell, isRight, look, told } from "./cells";
+import { cell, fraction, isRight, lacking, look, told } from "./cells";
 import { count, h } from "./dom";
 import { Editor, inGrid } from "./editors";
 import { Header, typeMark } from "./headers";
@@ -137,7 +137,6 @@ export class Grid {
       suppressNoRowsOverlay: true,
       rowClassRules: {
         "is-new": ({ data }) => data?.state === "new",
-        "is-deleted": ({ data }) => data?.state === "deleted",
         "is-stale": ({ data }) => data?.state === "stale",
       },
       onCellFocused: ({ rowIndex }) => {
@@ -164,10 +163,11 @@ export class Grid {
     const at = new Map(sample.columns.map((name, place) => [name, place]));
     const definitions: ColDef<Row>[] = columns.map((column) => {
       const place = at.get(column.name) ?? -1;
+      const digits = fraction(sample.rows.map((row) => row.cells[place]), column.kind);
       const widest = Math.max(
         measure(column.label, true) + (this.owner.ordering(column).place ? 24 : 4),
         measure(typeMark(column.type), false) * 0.86 + (column.key ? 30 : 0),
-        ...sample.rows.map((row) => breadth(row.cells[place], column, measure)),
+        ...sample.rows.map((row) => breadth(row.cells[place], column, digits, measure)),
       );
       return {
         colId: column.name,
@@ -185,8 +185,8 @@ export class Grid {
         valueGetter: ({ data }) => data?.cells[place],
         equals: () => false,
         cellRenderer: ({ data, value }: { data?: Row; value: Wire }) =>
-          data === undefined ? h("span", { class: "shimmer" }) : cell(value, column),
-        editable: ({ data }) => this.owner.editable && data !== undefined && data.state !== "deleted" && inGrid(column, data.cells[place]),
+          data === undefined ? h("span", { class: "shimmer" }) : cell(value, column, digits),
+        editable: ({ data }) => this.owner.editable && data !== undefined && inGrid(column, data.cells[place]),
         cellEditor: Editor,
         cellEditorParams: { about: column, refusal: (row: Row) => this.errors.get(errorKey(row.key, column.name)) },
         valueSetter: ({ data, newValue }) => {
@@ -218,6 +218,9 @@ export class Grid {
       this.errors.clear();
       this.api.deselectAll();
       this.api.setGridOption("datasource", this.source());
+      // it asks for the rows a moment later, and would show until then that they are being fetched
+      this.api.setRowCount(first.total ?? first.rows.length, first.total !== null);
+      for (const [at, row] of first.rows.entries()) this.api.getDisplayedRowAtIndex(at)?.setData(row);
       return;
     }
     this.refreshing = this.api.getEditingCells().length > 0;
@@ -369,9 +372,9 @@ function ruler(element: HTMLElement): (text: string, bold: boolean) => number {
   };
 }
 
-function breadth(value: Wire | undefined, column: Column, measure: (text: string, bold: boolean) => number): number {
+function breadth(value: Wire | undefined, column: Column, digits: number, measure: (text: string, bold: boolean) => number): number {
   const extra = isCut(value) || column.kind === "bytes" ? 70 : column.kind === "category" ? 14 : 0;
   const shown = told(value, column.kind).slice(0, 80);
   const coded = column.kind === "json" || column.kind === "bytes"; // in a font of even width
-  return (coded ? shown.length * 7.3 : measure(shown, false)) + extra;
+  return (coded ? shown.length * 7.3 : measure(shown + lacking(shown, digits), false)) + extra;
 }

@@ -16,7 +16,7 @@ export function typeMark(type: string): string {
   if (type.startsWith("dictionary<")) return "category";
   const nested = /^(large_)?(list|struct|map|fixed_size_list)</.exec(type);
   if (nested) return nested[2] === "fixed_size_list" ? "list" : (nested[2] as string);
-  return type.replace(/^large_/, "").replace("date32[day]", "date").replace(/decimal\d+/, "decimal").replace("tz=", "");
+  return type.replace(/^large_/, "").replace(/^double$/, "float64").replace(/^float$/, "float32").replace("date32[day]", "date").replace(/decimal\d+/, "decimal").replace("tz=", "");
 }
 
 export class Header implements IHeaderComp {

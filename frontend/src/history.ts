@@ -177,7 +177,7 @@ export class Past extends Panel {
     this.of.value = chosen;
     const from = h("b", { class: "exact", text: `${count(a)} → ${count(b)}` });
     if (a === b || !chosen) {
-      this.head.replaceChildren(from, h("span", { class: "muted", text: a === b ? "Choose two commits to see what differs" : "No store was changed between these commits" }));
+      this.head.replaceChildren(...(b ? [from] : []), h("span", { class: "muted", text: !b ? "" : a === b ? "Choose two commits to see what differs" : "No store was changed between these commits" }));
       this.rows.replaceChildren(h("span"));
       return;
     }
@@ -188,13 +188,17 @@ export class Past extends Panel {
     this.head.replaceChildren(
       from,
       ...(this.store ? [] : [h("label", { class: "caption" }, "Store", this.of)]),
-      h("span", { text: `${count(found.total)}${found.exact ? "" : "+"} ${found.total === 1 ? "record differs" : "records differ"}` }),
+      h("span", { text: found.total ? `${count(found.total)}${found.exact ? "" : "+"} ${found.total === 1 ? "row differs" : "rows differ"}` : "No row differs" }),
       h("span", { class: "spring" }),
       ...(found.total > PAGE
         ? [
-            h("span", { class: "exact muted", text: `${count(found.start + 1)} to ${count(last)}` }),
-            button("Previous records", () => this.turned(-PAGE), { icon: "previous", bare: true, class: "quiet", disabled: found.start === 0 }),
-            button("Next records", () => this.turned(PAGE), { icon: "next", bare: true, class: "quiet", disabled: found.exact && last >= found.total }),
+            h(
+              "div",
+              { class: "group" },
+              h("span", { class: "exact muted", text: `${count(found.start + 1)} to ${count(last)}` }),
+              button("Previous rows", () => this.turned(-PAGE), { icon: "previous", bare: true, class: "quiet", disabled: found.start === 0 }),
+              button("Next rows", () => this.turned(PAGE), { icon: "next", bare: true, class: "quiet", disabled: found.exact && last >= found.total }),
+            ),
           ]
         : []),
     );
@@ -217,7 +221,7 @@ export class Past extends Panel {
 
   private drawRows({ rows, columns: names }: Difference, columns: Column[]): void {
     if (!rows.length) {
-      this.rows.replaceChildren(h("p", { class: "muted", text: "No record differs." }));
+      this.rows.replaceChildren(h("span"));
       return;
     }
     const lines = rows.flatMap(({ kind, old, new: now, changed }) => [
@@ -226,7 +230,7 @@ export class Past extends Panel {
     ]);
     this.rows.replaceChildren(
       table(
-        "Records that differ",
+        "Rows that differ",
         columns,
         lines.map(({ cells }) => cells),
         {
@@ -247,9 +251,9 @@ export class Past extends Panel {
   private async revert(commit: Commit): Promise<void> {
     const message = h("input", { type: "text", value: "", placeholder: `revert commit ${commit.seq}`, "aria-label": "Message of the new commit" });
     const touched = [
-      commit.inserted ? `${plural(commit.inserted, "record")} that it inserted would be deleted` : "",
-      commit.updated ? `${plural(commit.updated, "record")} would have the values from before` : "",
-      commit.deleted ? `${plural(commit.deleted, "record")} that it deleted would be there again` : "",
+      commit.inserted ? `${plural(commit.inserted, "row")} that it inserted would be deleted` : "",
+      commit.updated ? `${plural(commit.updated, "row")} would have the values from before` : "",
+      commit.deleted ? `${plural(commit.deleted, "row")} that it deleted would be there again` : "",
     ].filter(Boolean);
     const answer = await ask(
       this.root,

@@ -21,7 +21,7 @@ const STYLE = HighlightStyle.define([
 
 const LOOK = {
   "&": { height: "100%", backgroundColor: "var(--surface)", color: "var(--ink)", fontSize: "12.5px" },
-  "&.cm-focused": { outline: "2px solid var(--accent)", outlineOffset: "-2px" },
+  "&.cm-focused": { outline: "none" }, // the frame around it shows the focus
   ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.5" },
   ".cm-content": { caretColor: "var(--ink)" },
   ".cm-cursor": { borderLeftColor: "var(--ink)" },
@@ -90,7 +90,7 @@ export function largeEditor(
       return;
     }
     const line = view.state.doc.lineAt(found.from);
-    status.textContent = `Line ${line.number}, column ${found.from - line.from + 1}: ${found.message}`;
+    status.textContent = `Line ${line.number}, column ${found.from - line.from + 1}: ${found.message.replace(/, (\.\.\.)?".*is not valid JSON$/s, "")}`;
     status.classList.add("bad", "syntax");
   }
 

@@ -1,7 +1,8 @@
 /** What the builder, the wizard and the history have in common: a head, what is said, and tables of values of the wire. */
 
-import { cell, look } from "./cells";
+import { cell, fraction, look } from "./cells";
 import { h } from "./dom";
+import { typeMark } from "./headers";
 import { type Changed, type Model, Refused, Rpc } from "./rpc";
 import type { Column, Kind, Wire } from "./wire";
 
@@ -59,7 +60,7 @@ export abstract class Panel {
 
   protected say(text: string, kind = ""): void {
     this.message.className = `message ${kind}`;
-    this.message.textContent = text;
+    this.message.textContent = text.split("\n")[0] ?? "";
     this.message.title = text;
   }
 
@@ -117,9 +118,10 @@ export function table(
       "th",
       { scope: "col", class: look(column).join(" ") },
       h("div", { class: "name" }, column.name, column.key ? h("span", { class: "key", text: `key ${column.key}` }) : null),
-      head ? head(column) : h("div", { class: "type", text: column.type }),
+      head ? head(column) : h("div", { class: "type", title: column.type, text: typeMark(column.type) }),
     ),
   );
+  const digits = columns.map(({ kind }, i) => fraction(rows.map((row) => row[i]), kind));
   const lines = rows.map((row, at) =>
     h(
       "tr",
@@ -127,7 +129,7 @@ export function table(
       lead ? h("th", { scope: "row" }, lead.of(at)) : null,
       ...row.map((value, i) => {
         const column = columns[i] ?? plain("", "", "text");
-        return h("td", { class: [...look(column), mark?.(at, i) ?? ""].join(" ").trim() }, cell(value, column));
+        return h("td", { class: [...look(column), mark?.(at, i) ?? ""].join(" ").trim() }, cell(value, column, digits[i]));
       }),
     ),
   );

@@ -1,11 +1,12 @@
 /** The pending changes: a list that reads as a diff, its commit and its rollback, and rows that others changed meanwhile. */
 
-import { text } from "./cells";
+import { text, told } from "./cells";
 import { button, h, icon, plural } from "./dom";
 import type { Rpc } from "./rpc";
 import { sheet } from "./sheet";
-import { type Change, isCut, type Wire } from "./wire";
+import type { Change, Kind, Wire } from "./wire";
 
+const LONGEST = 160;
 const VERBS = { insert: "new", update: "edited", delete: "deleted" } as const;
 
 export interface Deciding {
@@ -78,7 +79,7 @@ export async function pendingSheet(host: HTMLElement, deciding: Deciding): Promi
             ? ` The row was deleted${seq ? ` in commit ${seq}` : ""} after you saw it.`
             : " The row changed after you saw it.",
       ),
-      theirs ? h("dl", { class: "difference" }, ...Object.entries(theirs).flatMap(([name, value]) => [h("dt", { text: name }), h("dd", {}, "theirs ", said(value, "theirs"))])) : null,
+      theirs ? h("dl", { class: "difference" }, ...Object.entries(theirs).flatMap(([name, value]) => [h("dt", { text: name }), h("dd", {}, "theirs ", said(value, "theirs", change.kinds[name]))])) : null,
       h(
         "div",
         { class: "foot-line end" },
@@ -106,15 +107,16 @@ export async function pendingSheet(host: HTMLElement, deciding: Deciding): Promi
 
 function difference(line: Change["cells"][number], change: Change): HTMLElement[] {
   const parts: Node[] = [];
-  if (change.kind !== "insert") parts.push(said(line.old, "old"));
+  const kind = change.kinds[line.column];
+  if (change.kind !== "insert") parts.push(said(line.old, "old", kind));
   if (change.kind === "update") parts.push(h("span", { class: "to", text: "→", "aria-label": "becomes" }));
-  if (change.kind !== "delete") parts.push(said(line.new, "new"));
+  if (change.kind !== "delete") parts.push(said(line.new, "new", kind));
   return [h("dt", { text: line.column }), h("dd", {}, ...parts)];
 }
 
-/** A value of a diff, told apart from the text "null". */
-export function said(value: Wire | undefined, kind: string): HTMLElement {
-  if (value === null || value === undefined) return h("span", { class: `value null ${kind}`, text: "null" });
-  const whole = text(value);
-  return h("span", { class: `value ${kind}`, title: whole, text: isCut(value) ? `${whole}…` : whole.length > 160 ? `${whole.slice(0, 160)}…` : whole || "(empty)" });
+/** A value of a diff in the words of the grid: null and the empty text are told apart from texts that read so. */
+export function said(value: Wire | undefined, side: string, kind: Kind = "text"): HTMLElement {
+  if (value === null || value === undefined || value === "") return h("span", { class: `value null ${side}`, text: value === "" ? "empty" : "null" });
+  const shown = told(value, kind);
+  return h("span", { class: `value ${side}`, dir: "auto", title: text(value), text: shown.length > LONGEST ? `${shown.slice(0, LONGEST)}…` : shown });
 }

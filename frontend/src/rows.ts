@@ -152,6 +152,7 @@ export function pasteRows(host: HTMLElement, rpc: Rpc, store: string, columns: C
         h("p", { class: bad.length ? "bad" : "good", text: `${plural(report.length - bad.length, "row")} taken${bad.length ? `, ${bad.length} refused` : ""}` }),
         h("ul", {}, ...bad.slice(0, 200).map(({ row, message }) => h("li", {}, h("b", { text: `Row ${row + 1}: ` }), message))),
       );
+      result.scrollIntoView({ block: "nearest" });
       await done();
       if (!bad.length) {
         area.value = "";
@@ -164,7 +165,7 @@ export function pasteRows(host: HTMLElement, rpc: Rpc, store: string, columns: C
   }
 
   area.addEventListener("input", look);
-  body.append(area, h("label", { class: "line-label" }, h("span", { text: "Keys" }), mode), preview, result);
+  body.append(area, h("label", { class: "line-label" }, h("span", { text: "Keys" }), mode), result, preview);
   foot.append(h("div", { class: "foot-line end" }, button("Close", close), go));
   look();
   area.focus();

@@ -68,12 +68,13 @@ export class Search {
       ...this.fields.map((field, place) => {
         const column = by.get(field.name);
         const descending = field.descending !== reverse;
-        const hint = field.kind === "text" || field.kind === "category" ? "exact, or begins*" : column ? example(column) : field.kind;
+        const hint = field.kind === "text" || field.kind === "category" ? "text or begin*" : column ? example(column) : field.kind;
         const input = h("input", {
           type: "text",
           class: "exact",
           value: before.get(field.name) ?? "",
           placeholder: hint,
+          size: String(Math.max(6, Math.round(0.85 * hint.length))),
           spellcheck: "false",
           autocomplete: "off",
           "aria-label": `${field.name}, ${descending ? "descending" : "ascending"}, field ${place + 1} of the order`,
@@ -87,7 +88,7 @@ export class Search {
         this.inputs.push(input);
         return h(
           "label",
-          { class: `box kind-${field.kind}`, title: `${field.name}: ${descending ? "descending" : "ascending"}` },
+          { class: `box kind-${field.kind}`, title: `${field.name}: ${descending ? "descending" : "ascending"}${hint ? `; ${hint}` : ""}` },
           h("span", { class: "box-name" }, field.name, icon(descending ? "down" : "up")),
           input,
         );
@@ -103,7 +104,7 @@ export class Search {
   /** Say what is wrong with a box or the condition; "" says nothing. */
   say(message: string, column: string | null = null): void {
     const [first = "", ...more] = message.split("\n"); // an expression is told with the place in it that is wrong
-    this.message.replaceChildren(first, ...(more.length ? [h("pre", { text: more.join("\n") })] : []));
+    this.message.replaceChildren(first, ...(more.length ? [h("pre", { text: unindented(more) })] : []));
     const place = this.fields.findIndex(({ name }) => name === column);
     for (const [at, input] of this.inputs.entries()) mark(input, message !== "" && at === place);
     mark(this.condition, message !== "" && place < 0);
@@ -126,7 +127,8 @@ export class Search {
       input.classList.toggle("waits", this.inputs.slice(0, place).some(({ value }) => value === ""));
   }
 
-  private reset(): void {
+  /** Forget what was searched for, and show all. */
+  reset(): void {
     for (const input of this.inputs) input.value = "";
     this.condition.value = "";
     this.say("");
@@ -174,7 +176,13 @@ function suggested(columns: Column[]): string {
   const number = named.findLast(({ kind, key }) => key === 0 && (kind === "int" || kind === "float"));
   const text = named.findLast(({ kind, key }) => key === 0 && (kind === "text" || kind === "category"));
   const parts = [number && `${number.name} > 60`, text && `${text.name} == '${text.categories?.[0] ?? "a"}'`].filter(Boolean);
-  return parts.length ? `condition, such as  ${parts.join(" && ")}` : "condition in CEL";
+  return parts.length ? `condition, such as ${parts.join(" && ")}` : "condition in CEL";
+}
+
+/** Lines without the blanks that all of them begin with. */
+function unindented(lines: string[]): string {
+  const blanks = Math.min(...lines.map((line) => line.search(/\S|$/)));
+  return lines.map((line) => line.slice(blanks)).join("\n");
 }
 
 function mark(input: HTMLInputElement, wrong: boolean): void {

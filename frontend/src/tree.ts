@@ -60,13 +60,17 @@ export class Tree {
       },
       h(
         "div",
-        { class: "line" },
-        fold,
-        icon("stores"),
-        h("span", { class: "name", text: store.name }),
-        h("span", { class: "count", text: count(store.rows) }),
+        { class: "item" },
+        h(
+          "div",
+          { class: "line" },
+          fold,
+          icon("stores"),
+          h("span", { class: "name", title: store.name, text: store.name }),
+          h("span", { class: "count", text: count(store.rows) }),
+        ),
+        h("div", { class: "facts", title: `${facts.join(" · ")}${store.changed ? ` (${new Date(store.changed).toLocaleString()})` : ""}` }, ...facts.map((fact) => h("span", { text: fact }))),
       ),
-      h("div", { class: "facts", title: `${facts.join(" · ")}${store.changed ? ` (${new Date(store.changed).toLocaleString()})` : ""}` }, ...facts.map((fact) => h("span", { text: fact }))),
       open && h("ul", { role: "group" }, ...store.indexes.map((index) => this.indexItem(store, index.name, index.index, index.unique))),
     );
   }
@@ -85,7 +89,7 @@ export class Tree {
         class: `index ${chosen ? "chosen" : ""}`,
         on: { click: (event: Event) => this.choose(event, { store: store.name, order: name }) },
       },
-      h("div", { class: "line" }, icon("index"), h("span", { class: "name", text: name }), h("span", { class: "fields", text: fields })),
+      h("div", { class: "item line" }, icon("index"), h("span", { class: "name", text: name }), h("span", { class: "by", text: fields })),
     );
   }
 

@@ -121,6 +121,8 @@ export interface Change {
   token: string;
   kind: "insert" | "update" | "delete";
   cells: { column: string; old: Wire; new: Wire }[];
+  /** The kinds of the columns that it is about. */
+  kinds: Record<string, Kind>;
   state: string;
   stale?: { theirs: Record<string, Wire> | null; seq: number } | null;
 }

@@ -224,6 +224,7 @@ class Editing:
         def value(row: Row | None, name: str) -> Any:
             return None if row is None else cut(columns[name].say(row[schema.names.index(name)]))
 
+        about = [*names, *(change.touched if change.stale else ())]
         told: dict[str, Any] = {
             "id": change.id,
             "store": change.store,
@@ -231,6 +232,7 @@ class Editing:
             "token": token(change.key),
             "kind": change.kind,
             "cells": [{"column": name, "old": value(change.old, name), "new": value(change.new, name)} for name in names],
+            "kinds": {name: columns[name].form.kind for name in about},
             "state": "stale" if change.stale else "",
         }
         if change.theirs is not None:

@@ -69,7 +69,7 @@ def test_the_history_tells_of_commits_of_others_and_reverts(notebook: Notebook, 
     done = ours["weather"].update({"origin": "JFK", "hour": 2, "temp": 45.5}, message="a warmer hour")
     expect(commits.locator("tbody tr").first).to_contain_text("a warmer hour")
     notebook.lab.do(f"browser.between = [{done.seq - 1}, {done.seq}]")
-    differs = panel.get_by_role("region", name="Records that differ")
+    differs = panel.get_by_role("region", name="Rows that differ")
     expect(differs.locator("td.was")).to_have_text("39.9")
     expect(differs.locator("td.is")).to_have_text("45.5")
     panel.get_by_role("button", name=f"Revert commit {done.seq}").click()

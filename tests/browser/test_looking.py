@@ -179,7 +179,7 @@ def test_a_search_without_results_says_so(seen: Shown) -> None:
     seen.condition.fill("delay > 1000.0")
     seen.condition.press("Enter")
     expect(seen.page.locator(".blank-title")).to_have_text("No rows fit the search")
-    seen.button("Clear").click()
+    seen.button("Clear the search").click()
     seen.shows(0, carrier="AA")
     expect(seen.page.locator(".blank")).to_be_hidden()
 
@@ -262,9 +262,13 @@ def test_a_long_value_is_fetched_whole(browser: Browser) -> None:
 def test_a_store_without_records_and_a_database_without_stores_say_so(browser: Browser) -> None:
     with kinds() as db, shown(browser, db) as seen:
         seen.open()
-        expect(seen.page.locator(".blank-title")).to_have_text("nothing has no rows")
+        expect(seen.page.locator(".blank-title")).to_have_text("No rows yet")
         for name in ("First row", "Last row", "Next row"):
-            seen.button(name).click()
+            expect(seen.button(name)).to_be_disabled()
+        expect(seen.page.get_by_label("Go to row")).to_have_value("")
+        seen.button("Add the first row").click()
+        expect(seen.sheet).to_have_attribute("aria-label", "New row of nothing")
+        seen.sheet.get_by_role("button", name="Cancel").click()
         expect(seen.page.locator(".ag-row")).to_have_count(0)
         seen.store("things")
         seen.shows(0, id="0")
@@ -273,6 +277,7 @@ def test_a_store_without_records_and_a_database_without_stores_say_so(browser: B
         with shown(browser, db) as seen:
             seen.open()
             expect(seen.page.locator(".blank-title")).to_have_text("There are no stores yet")
+            expect(seen.button("Add row")).to_have_count(0)
 
 
 def test_rows_that_are_awaited_shimmer_and_a_busy_kernel_is_shown(seen: Shown) -> None:

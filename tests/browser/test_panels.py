@@ -156,8 +156,9 @@ def test_a_file_is_loaded_and_what_does_not_fit_is_told(browser: Browser, db: so
         seen.page.get_by_label("Name of the store").fill("planes")
         seen.page.locator(".suggestion").first.click()
         seen.button("Load").click()
-        expect(seen.status).to_contain_text("'planes'")
+        expect(seen.status).to_have_text("There is a store planes already; choose what is to become of it")
         expect(seen.status).to_have_class(re.compile("bad"))
+        expect(seen.page.get_by_label("If the store is there")).to_be_focused()
         seen.page.get_by_label("If the store is there").select_option("insert")
         seen.page.get_by_label("A row that does not fit").select_option("report")
         seen.button("Load").click()
@@ -194,7 +195,7 @@ def test_a_difference_is_shown_and_reverted(browser: Browser, db: sopnb.Database
         commits = seen.page.get_by_role("region", name="Commits")
         expect(commits.locator("tbody tr")).to_have_count(3)
         expect(commits.locator("tbody tr").nth(1)).to_contain_text("a warmer hour")
-        differs = seen.page.get_by_role("region", name="Records that differ")
+        differs = seen.page.get_by_role("region", name="Rows that differ")
         expect(differs.locator("tbody tr")).to_have_count(1)
         seen.page.get_by_label("Compare from commit 1").check()
         expect(differs.locator("tbody tr")).to_have_count(3)
@@ -203,7 +204,7 @@ def test_a_difference_is_shown_and_reverted(browser: Browser, db: sopnb.Database
         expect(differs.locator("tr").nth(2).locator("td.is")).to_have_text("45.5")
         assert trait(seen, "between") == [1, 3]
         seen.button("Revert commit 2").click()
-        expect(seen.dialog).to_contain_text("1 record would have the values from before")
+        expect(seen.dialog).to_contain_text("1 row would have the values from before")
         seen.button("Cancel").click()
         assert db.seq == 3
         seen.button("Revert commit 2").click()
@@ -219,7 +220,7 @@ def test_commits_of_others_are_listed_as_they_come(browser: Browser, db: sopnb.D
     with panel(browser, db["weather"], "history") as seen:
         commits = seen.page.get_by_role("region", name="Commits")
         expect(commits.locator("tbody tr")).to_have_count(1)
-        expect(seen.page.get_by_role("region", name="Records that differ").locator("td.is")).to_have_count(3 * len(WEATHER))
+        expect(seen.page.get_by_role("region", name="Rows that differ").locator("td.is")).to_have_count(3 * len(WEATHER))
         db["weather"].insert({"origin": "LGA", "hour": 3, "temp": 40.0}, message="one hour more")
         expect(commits.locator("tbody tr")).to_have_count(2)
         expect(seen.status).to_have_text("Commit 2 is new")

@@ -74,7 +74,7 @@ def test_an_edit_is_shown_at_once_and_kept_by_the_commit_only(browser: Browser, 
     assert theirs[3]["name"] == "name3"
     assert changes(browser) == [
         {"id": 1, "store": "s", "key": "3", "token": row["key"], "kind": "update", "state": "",
-         "cells": [{"column": "name", "old": "name3", "new": "new"}]},
+         "cells": [{"column": "name", "old": "name3", "new": "new"}], "kinds": {"name": "text"}},
     ]  # fmt: skip
     seq = theirs._access.store()[0].seq
     assert browser.ask("commit", message="mend") == {"seq": seq + 1, "counts": {"inserted": 0, "updated": 1, "deleted": 0}, "pending": 0}

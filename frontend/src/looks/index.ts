@@ -2,6 +2,7 @@
 
 import bars from "./bars.css";
 import colours from "./colours.css";
+import contrast from "./contrast.css";
 import controls from "./controls.css";
 import grid from "./grid.css";
 import motion from "./motion.css";
@@ -10,4 +11,4 @@ import panel from "./panel.css";
 import sheets from "./sheets.css";
 import stores from "./stores.css";
 
-export const LOOKS = [colours, controls, bars, stores, grid, sheets, narrow, motion, panel].join("\n");
+export const LOOKS = [colours, controls, bars, stores, grid, sheets, narrow, motion, panel, contrast].join("\n");
