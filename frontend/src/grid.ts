@@ -218,9 +218,7 @@ export class Grid {
       this.errors.clear();
       this.api.deselectAll();
       this.api.setGridOption("datasource", this.source());
-      // it asks for the rows a moment later, and would show until then that they are being fetched
-      this.api.setRowCount(first.total ?? first.rows.length, first.total !== null);
-      for (const [at, row] of first.rows.entries()) this.api.getDisplayedRowAtIndex(at)?.setData(row);
+      this.fill(first);
       return;
     }
     this.refreshing = this.api.getEditingCells().length > 0;
@@ -317,6 +315,16 @@ export class Grid {
   }
 
   // -- within ---------------------------------------------------------------------------------------------------------------
+
+  /** Show a page that is there: the grid asks for it a moment later, and would show until then that it is being fetched. */
+  private fill({ rows, total }: Page): void {
+    this.api.setRowCount(total ?? rows.length, total !== null);
+    for (const [at, row] of rows.entries()) {
+      const node = this.api.getDisplayedRowAtIndex(at);
+      node?.setData(row);
+      if (node) node.id = row.key; // else the rows, and an editor in one, would be made anew when they are asked for
+    }
+  }
 
   private source(): IDatasource {
     return {

@@ -43,6 +43,7 @@ def take(folder: Path) -> None:
             grid.order("by_dest")
             grid.box("dest").fill("SFO")
             grid.box("dest").press("Enter")
+            grid.counts(13_331)
             grid.edit(2, "tailnum", "N14229")
             expect(grid.button("1 change")).to_be_visible()
             grid.cell(4, "carrier").click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,12 @@ WATCH = """() => {
   window.flashed = false;
   const seen = new MutationObserver(() => { window.flashed ||= root.querySelector(".shimmer") !== null; });
   seen.observe(root, { childList: true, subtree: true });
+}"""
+# what the grid does after `blockLoadDebounceMillis` is kept in `held`
+HOLD = """() => {
+  const wait = window.setTimeout;
+  window.held = [];
+  window.setTimeout = (act, delay, ...more) => (delay === 40 ? (window.held.push(act), 0) : wait(act, delay, ...more));
 }"""
 
 
@@ -67,6 +74,23 @@ def test_rows_that_came_with_the_answer_are_shown_at_once(browser: Browser, db: 
             seen.shows(0, v="0")
             expect(seen.total).to_have_text(" of 500")
         assert seen.page.evaluate("window.flashed") is False
+
+
+def test_a_row_that_came_with_the_answer_is_edited_while_the_grid_still_asks_for_it(browser: Browser, db: Any) -> None:
+    with shown(browser, db) as seen:
+        seen.open()
+        seen.shows(1, value="3")
+        seen.page.evaluate(HOLD)
+        seen.button("Reverse the order").click()
+        seen.shows(0, k="5")
+        field = seen.begin(1, "took")
+        field.fill("7")
+        assert seen.page.evaluate("window.held.splice(0).map((act) => act()).length") > 0
+        seen.page.evaluate("() => new Promise((done) => setTimeout(done))")
+        expect(field).to_be_focused()
+        field.press("Enter")
+        seen.shows(1, took="7 s", k="4")
+        expect(seen.cell(1, "took")).to_have_class(re.compile("is-edited"))
 
 
 def test_a_list_longer_than_its_sheet_squeezes_nothing(browser: Browser) -> None:
