@@ -50,7 +50,7 @@ export class App implements Owner {
   private asking = 0;
   /** The newest commit that is shown, or whose showing goes on. */
   private seen = 0;
-  private changing: Promise<void> = Promise.resolve();
+  private changing: Promise<unknown> = Promise.resolve();
   private redrawPending: (() => Promise<void>) | null = null;
 
   constructor(
@@ -464,10 +464,19 @@ export class App implements Owner {
     });
   }
 
+  private async toCommit(): Promise<void> {
+    if (this.pending) await this.list();
+    else this.status.say("Nothing is pending");
+  }
+
   private async commit(message: string): Promise<void> {
     try {
-      const { seq } = await this.rpc.ask<{ seq: number }>("commit", { message });
-      this.seen = Math.max(this.seen, seq);
+      const done = this.rpc.ask<{ seq: number }>("commit", { message }).then(({ seq }) => {
+        this.seen = Math.max(this.seen, seq);
+        return seq;
+      });
+      this.changing = Promise.allSettled([this.changing, done]); // the kernel may tell of it, as of any commit, before it answers
+      const seq = await done;
       this.status.say(`Committed as ${seq}`, "good");
     } catch (error) {
       await this.pendingCount();
@@ -513,7 +522,7 @@ export class App implements Owner {
   // -- what others do -------------------------------------------------------------------------------------------------------
 
   /** Show what others committed, one commit after the other. */
-  private changed(changed: Changed): Promise<void> {
+  private changed(changed: Changed): Promise<unknown> {
     this.changing = this.changing.then(() => this.showChanged(changed)).catch((error: unknown) => this.failed(error));
     return this.changing;
   }
@@ -564,6 +573,7 @@ export class App implements Owner {
     const command = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
     const inGrid = this.inGrid(event);
     if (command && event.key.toLowerCase() === "g") this.status.focusPosition();
+    else if (command && event.key.toLowerCase() === "s" && this.editable) this.run(this.toCommit());
     else if (command && event.key.toLowerCase() === "f" && !(event.target as Element).closest("dialog")) this.search.focus();
     else if (command && inGrid && event.key === "Home") this.goto(0);
     else if (command && inGrid && event.key === "End") this.goto(Infinity);
@@ -604,7 +614,7 @@ export class App implements Owner {
 
   private busy(busy: boolean): void {
     this.root.classList.toggle("busy", busy);
-    this.status.say(busy ? "The kernel is busy…" : "", busy ? "busy" : "");
+    this.status.busy(busy);
   }
 
   private run(done: Promise<unknown>): void {

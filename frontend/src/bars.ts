@@ -93,6 +93,15 @@ export interface Moves {
   rollback(): void;
 }
 
+type Kind = "" | "good" | "bad" | "busy" | "news";
+
+interface Said {
+  message: string;
+  kind: Kind;
+}
+
+const BUSY: Said = { message: "The kernel is busy…", kind: "busy" };
+
 /** Where one is, what is going on, what is pending. */
 export class Statusbar {
   readonly element: HTMLElement;
@@ -104,6 +113,8 @@ export class Statusbar {
   private readonly list: HTMLButtonElement;
   private readonly steps: HTMLButtonElement[];
   private total = 0;
+  private said: Said = { message: "", kind: "" };
+  private isBusy = false;
 
   constructor(private readonly moves: Moves) {
     this.position = h("input", {
@@ -120,7 +131,7 @@ export class Statusbar {
     this.pending.append(
       this.list,
       button("Roll back", moves.rollback, { title: "Forget the pending changes" }),
-      button("Commit", moves.commit, { class: "primary" }),
+      button("Commit", moves.commit, { class: "primary", title: "Commit the pending changes (Ctrl+S)" }),
     );
     this.pending.hidden = true;
     this.countAll.hidden = true;
@@ -166,7 +177,19 @@ export class Statusbar {
     this.position.select();
   }
 
-  say(message: string, kind: "" | "good" | "bad" | "busy" | "news" = ""): void {
+  say(message: string, kind: Kind = ""): void {
+    this.said = { message, kind };
+    this.draw();
+  }
+
+  /** Say that the kernel is busy as long as it is; what was said before is there again after it. */
+  busy(busy: boolean): void {
+    this.isBusy = busy;
+    this.draw();
+  }
+
+  private draw(): void {
+    const { message, kind } = this.isBusy ? BUSY : this.said;
     this.message.className = `message ${kind}`;
     this.message.textContent = message.split("\n")[0] ?? "";
     this.message.title = message;

@@ -333,6 +333,7 @@ export class Grid {
           const ready = this.prefetched?.start === startRow ? this.prefetched : null;
           this.prefetched = null;
           const page = ready ?? (await this.owner.page(startRow, endRow - startRow));
+          while (this.editedWithin(startRow, endRow)) await this.stopped();
           const ended = page.rows.length < endRow - startRow ? startRow + page.rows.length : undefined;
           successCallback(page.rows, page.total ?? ended);
         } catch {
@@ -340,6 +341,22 @@ export class Grid {
         }
       },
     };
+  }
+
+  /** Whether a cell of these rows is edited: no other row may come under its editor, the edit would be made on that one. */
+  private editedWithin(start: number, end: number): boolean {
+    return this.api.getEditingCells().some(({ rowIndex }) => rowIndex >= start && rowIndex < end);
+  }
+
+  /** Resolves when an edit ends. */
+  private stopped(): Promise<void> {
+    return new Promise((resolve) => {
+      const heard = (): void => {
+        this.api.removeEventListener("cellEditingStopped", heard);
+        resolve();
+      };
+      this.api.addEventListener("cellEditingStopped", heard);
+    });
   }
 
   private opened(row: Row | undefined, name: string): boolean {
