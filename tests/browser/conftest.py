@@ -10,6 +10,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 import sopnb
+from tests.api_support import QUIET
+from tests.browser.flights import KEY, every
 from tests.browser.lab import Lab, Notebook, lab
 
 
@@ -21,6 +23,32 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="package")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the database ``flights`` is."""
+    return tmp_path_factory.mktemp("data") / "flights.sop"
+
+
+@pytest.fixture(scope="package")
+def flights(stored: Path) -> Iterator[sopnb.Database]:
+    """The flights with two indexes, as this process has them: for a kernel, this is another one. Modules share them as they are left."""
+    with sopnb.open(stored, handle=QUIET) as db:
+        db.load("flights", every(), index=KEY, message="flights of 2013")
+        db["flights"].create_index("by_dest", ["dest", "-dep_delay"])
+        db["flights"].create_index("by_route", ["cel: origin + '-' + dest", "-distance"])
+        db.create("notes", schema={"id": "int64", "big": "int64"}, index="id")
+        db["notes"].insert([{"id": n, "big": 9007199254740993 + n} for n in range(40)])
+        yield db
+        assert db.check().ok
+
+
+@pytest.fixture(scope="package")
+def beside(browser: Browser, flights: sopnb.Database, stored: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    """A notebook on the flights, which the modules that change nothing else share."""
+    with lab(browser, tmp_path_factory.mktemp("lab"), stored) as served:
+        yield served.notebook()
 
 
 @pytest.fixture(scope="module")

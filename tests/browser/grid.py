@@ -6,6 +6,8 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.page import AXE
+
 
 class Grid:
     """The browser of stores within ``root``. What waits for something asserts it: it fails if the page does not come to show it."""
@@ -61,7 +63,29 @@ class Grid:
         field.fill(typed)
         field.press("Enter")
 
-    def choose(self, *rows: int) -> None:
-        """Tick rows."""
+    def header(self, column: str) -> Locator:
+        return self.root.locator(f".ag-header-cell[col-id='{column}']")
+
+    def item(self, name: str) -> Locator:
+        """A store of the tree, or an index of one."""
+        return self.root.get_by_role("treeitem", name=re.compile(rf"^(index )?{name}[,:]"))
+
+    def choose(self, *rows: int, on: bool = True) -> None:
+        """Tick rows, or take the ticks away."""
         for row in rows:
-            self.root.locator(f".ag-row[row-index='{row}'] input[type='checkbox']").check()
+            self.root.locator(f".ag-row[row-index='{row}'] input[type='checkbox']").set_checked(on)
+
+    def faults(self) -> list[str]:
+        """What axe-core finds that is serious or critical."""
+        self.page.evaluate(AXE.read_text())
+        found: list[str] = self.page.evaluate(
+            """async (root) => {
+              const runOnly = ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"];
+              const { violations } = await axe.run(root ?? document, { runOnly, resultTypes: ["violations"] });
+              const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+              const told = (id, node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`;
+              return grave.flatMap(({ id, nodes }) => nodes.map((node) => told(id, node)));
+            }""",
+            self.root.element_handle() if isinstance(self.root, Locator) else None,
+        )
+        return found

