@@ -92,6 +92,7 @@ def test_a_suggestion_has_a_reason_and_the_index_is_created(notebook: Notebook, 
     panel.get_by_role("button", name="Create index").click()
     expect(_said(panel)).to_contain_text("Index farthest (-distance, tailnum) was created")
     assert ours["flights"].by("farthest").row(0)["distance"] == 4983
+    ours["flights"].drop_index("farthest")
 
 
 # -- the import ---------------------------------------------------------------------------------------------------------------
@@ -142,6 +143,7 @@ def test_the_frame_of_all_flights_is_loaded_and_it_is_told_how_far_it_is(noteboo
     expect(panel.locator(".result")).to_have_text(f"copied: {ROWS:,} inserted")
     expect(panel.locator(".progress")).to_be_hidden()
     assert len(ours["copied"]) == ROWS
+    ours.drop("copied")
 
 
 @contextmanager
