@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import sopnb
+from sopnb.engine import mirror
 from sopnb.errors import (
     DuplicateKey,
     IndexNotFound,
@@ -228,6 +229,26 @@ def test_values_that_are_one_key_are_each_kept(db: sopnb.Database, before: float
             each.upsert(pa.table({name: pa.array([v], each.schema.field(name).type) for name, v in record.items()}) if bulk else record)
     assert held(store[:]) == held(store.by("by_depth")) == held(keyed[:]) == [repr(after)]
     assert db.diff(seq, db.seq, "keyed")["_change"].tolist() == ["update", "update"]
+
+
+def test_what_check_finds_in_an_index_is_mended_by_making_it_anew(
+    db: sopnb.Database, store: sopnb.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an index that is older than the telling apart of 0.0 and -0.0, or of null and NaN."""
+    store.update(0, {"size": 0.0})
+    store.create_index("by_size", "-size", carrying="city")
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "same_row", lambda old, new: True)
+        store.update(0, {"size": -0.0})
+    (problem,) = db.check()
+    assert (problem.store, problem.where) == ("places", "index 'by_size'")
+    assert problem.what == "what it holds of the record 0 is not what the record holds; drop the index and create it again"
+    specification = store.indexes()["by_size"]
+    store.drop_index("by_size")
+    store.create_index("by_size", specification)
+    assert db.check().ok
+    assert store.indexes() == {"by_size": specification}
+    assert math.copysign(1, store.by("by_size").select("size").prefix(0.0).to_dicts()[0]["size"]) == -1
 
 
 texts = st.one_of(st.none(), st.text("ab\0é", max_size=3))

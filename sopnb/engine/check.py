@@ -138,14 +138,15 @@ def _projection(store: StoreState, state: State) -> Iterator[Problem]:
         return
     source = state.store(how.of)
     where = f"{how.role} {how.name!r}"
+    remedy = "; drop the index and create it again" if how.role == "index" else ""
     try:
         for _, record in astray(store, source):
-            yield Problem(source.name, where, f"what it holds of the record {record!r} is not what the record holds")
+            yield Problem(source.name, where, f"what it holds of the record {record!r} is not what the record holds{remedy}")
     except (Corruption, StorageError, HistoryGone, MissingPackage, SchemaMismatch) as error:
         yield Problem(source.name, where, str(error))
         return
     if store.rows != source.rows:
-        yield Problem(source.name, where, f"it has {store.rows} rows, the store {source.rows}")
+        yield Problem(source.name, where, f"it has {store.rows} rows, the store {source.rows}{remedy}")
 
 
 def astray(store: StoreState, source: StoreState) -> Iterator[tuple[Any, Any]]:
