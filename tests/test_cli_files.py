@@ -135,6 +135,18 @@ def test_rows_left_out_are_told_or_written_into_a_file(run: Run, base: Path, tmp
     assert len(_records(base)) == 1
 
 
+def test_rows_left_out_are_told_whatever_their_columns_hold(run: Run, base: Path, tmp_path: Path) -> None:
+    path = tmp_path / "legs.parquet"
+    pd.DataFrame({"year": [2020, 2021], "legs": [[1, 2], None]}).to_parquet(path)
+    run("load", base, "flights", path, "-i", "year")
+    for more in ((), ("--rejected", tmp_path / "rejected.csv"), ("--rejected", tmp_path / "rejected.parquet")):
+        result = run("load", base, "flights", path, "--if-exists", "insert", "--on-error", "report", *more)
+        assert result.exit_code == 1, result.output
+        assert "2 rows were left out" in result.stderr
+        assert more or '"2020","[1 2]",' in result.stderr
+    assert pd.read_parquet(tmp_path / "rejected.parquet")["legs"][0].tolist() == [1, 2]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "tsv", "jsonl", "parquet", "feather", "arrows", "orc"])
 def test_what_is_dumped_loads_again(run: Run, base: Path, tmp_path: Path, suffix: str) -> None:
     run("load", base, "flights", _day(tmp_path), "-i", "hour,carrier")

@@ -314,6 +314,13 @@ def test_unknown_and_reserved_columns_are_refused_by_name(planes: Any) -> None:
         planes.insert([], on_error="ignore")
 
 
+def test_many_keys_are_an_index_of_one_level_or_a_frame_that_names_each_field_once(db: Any) -> None:
+    store = db.load("small", pd.DataFrame({"k": [1, 2, 3]}), index="k")
+    assert store.get_many(pd.MultiIndex.from_arrays([[3, 1]], names=["k"]))["k"].tolist() == [3, 1]
+    with pytest.raises(InvalidInput, match="'k' as a column and in its index"):
+        store.get_many(pd.DataFrame({"k": [3]}, index=pd.Index([3], name="k")))
+
+
 # -- reports ------------------------------------------------------------------------------------------------------------------
 
 
@@ -339,6 +346,15 @@ def test_a_report_of_a_list_shows_records_as_they_were_given(planes: Any) -> Non
                   lambda: planes.update(("Z", 1), {"seats": 1}, on_error="report"),
                   lambda: planes.upsert({"maker": "A"}, on_error="report")):  # fmt: skip
         assert len(write().rejected) == 1
+
+
+def test_a_report_rounds_nothing_and_shows_values_as_frames_have_them(db: Any) -> None:
+    store = db.create("small", {"k": "int64", "n": "int8"}, "k")
+    rejected = store.insert([{"k": 2**53 + 1, "n": 999}, {"n": 1}, {"k": 1, "n": None}], on_error="report").rejected
+    assert (rejected["k"][0], rejected["n"].tolist()) == (2**53 + 1, [999, 1])
+    years = pd.DataFrame({"year": pd.period_range("2020", periods=2, freq="Y"), "doc": [{"a": 1}, {"b": [2]}]})
+    rejected = db.load("years", years, "year").insert(years, on_error="report").rejected
+    assert (rejected["year"].tolist(), rejected["doc"].tolist()) == (years["year"].tolist(), ['{"a":1}', '{"b":[2]}'])
 
 
 def test_a_report_finds_values_that_do_not_fit_their_column(db: Any) -> None:

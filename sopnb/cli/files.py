@@ -150,11 +150,18 @@ def _described(selection: Selection) -> Any:
 
 def _tell_rejected(frame: Any, file: str | None) -> None:
     table = pa.table({name: _column(frame[name]) for name in frame.columns})
+    try:
+        _tell(table, file)
+    except InvalidInput:  # not every kind of file holds lists, or periods
+        _tell(pa.table({name: _texts(frame[name]) for name in frame.columns}), file)
+
+
+def _tell(table: Any, file: str | None) -> None:
     writing = importlib.import_module("sopnb.frames.files.writing")
     if file is None:
-        click.echo(f"{table.num_rows:,} rows were left out:", err=True)
         text = io.BytesIO()
         writing.write_to(table.to_reader(), text, "csv")
+        click.echo(f"{table.num_rows:,} rows were left out:", err=True)
         click.echo(text.getvalue().decode(), err=True, nl=False)
     else:
         writing.write(table.to_reader(), file)
@@ -165,4 +172,9 @@ def _column(series: Any) -> Any:
     try:
         return pa.array(series, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.array([None if value is None or value != value else str(value) for value in series], pa.string())
+        return _texts(series)
+
+
+def _texts(series: Any) -> Any:
+    missing = series.isna()
+    return pa.array([None if gone else str(value) for value, gone in zip(series, missing, strict=True)], pa.string())

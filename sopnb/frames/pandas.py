@@ -222,13 +222,18 @@ def to_pandas(table: Any, schema: Schema, *, nullable: bool = False, dtype_backe
     """
     if dtype_backend not in (None, "numpy_nullable", "pyarrow"):
         raise InvalidInput(f'dtype_backend={dtype_backend!r}; it is None, "numpy_nullable" or "pyarrow"')
+    return _restored(*_chosen_of(table, schema, dtype_backend), _description(schema), nullable=nullable)
+
+
+def _chosen_of(table: Any, schema: Schema, backend: Backend | None) -> tuple[Any, dict[str, Kind]]:
+    """Return (a table, the kinds that its columns come back as), what pandas has no form for in a plain one."""
     description = _description(schema)
-    chosen = {f.name: _chosen(f, description, dtype_backend) for f in table.schema}
+    chosen = {f.name: _chosen(f, description, backend) for f in table.schema}
     for at, field in enumerate(table.schema):
         if isinstance(chosen[field.name], Plain) and field.name not in schema.categories and not holds(field.type, _has_values):
             plain = plain_type(field.type)
             table = table.set_column(at, field.with_type(plain), formed(table.column(at), plain))
-    return _restored(table, description, chosen, nullable=nullable)
+    return table, chosen
 
 
 def _has_values(kind: Any) -> bool:
@@ -236,7 +241,7 @@ def _has_values(kind: Any) -> bool:
     return bool(pa.types.is_map(kind) or pa.types.is_interval(kind))
 
 
-def _restored(table: Any, description: Description | None, chosen: dict[str, Kind], *, nullable: bool = False) -> Any:
+def _restored(table: Any, chosen: dict[str, Kind], description: Description | None, *, nullable: bool = False) -> Any:
     """Return a table as a frame, its columns of the kinds chosen."""
     levels = [name for name in (description and description.index) or () if name in table.column_names]
     columns = {name: chosen[name] for name in table.column_names if name not in levels}
@@ -329,7 +334,7 @@ def shared(schema: Schema, names: Sequence[str]) -> bytes | None:
     plain = {name: Plain() if meaning(schema.arrow.field(name)) else kind for name, kind in description.columns.items()}
     index = [name for name in description.index or () if name in names] or None
     bare = msgspec.structs.replace(description, columns=plain, index=index, freq=None, odd=None, attrs="{}", tagged=False)
-    frame = _restored(empty, bare, plain)
+    frame = _restored(empty, plain, bare)
     try:
         said = json.loads(pa.Table.from_pandas(frame, preserve_index=index is not None).schema.metadata[b"pandas"])
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):  # labels of several types
@@ -413,12 +418,15 @@ def key_frame(keys: Any, names: Sequence[str]) -> Any:
     if isinstance(keys, pd.MultiIndex) and keys.nlevels != len(names):
         raise InvalidInput(f"the keys have {keys.nlevels} levels, the key has the fields {', '.join(names)}")
     if isinstance(keys, pd.Index):
-        named = list(names) if keys.nlevels > 1 else names[0]
+        named = list(names) if isinstance(keys, pd.MultiIndex) else names[0]
         return keys.to_frame(index=False, name=named) if keys.nlevels == len(names) else _from_tuples(keys, names)
     if isinstance(keys, pd.Series):
         return key_frame(pd.Index(keys), names)
     keys = renamed(keys)
     named = [name for name in keys.index.names if name in names]
+    twice = [name for name in named if name in keys.columns]
+    if twice:
+        raise InvalidInput(f"the frame of keys has {twice[0]!r} as a column and in its index; give it once")
     frame = keys.reset_index(level=named) if named else keys
     missing = [name for name in names if name not in frame.columns]
     if missing:
@@ -439,10 +447,15 @@ def rejected_frame(tables: Sequence[Any], records: Sequence[tuple[Any, str]], sc
     for table in tables:
         known = [name for name in table.column_names if name in schema.names]
         physical = all(table.schema.field(name).type == schema.physical.field(name).type for name in known)
-        seen = schema.present(table, table.column_names) if physical else table
-        frames.append(seen.to_pandas(types_mapper=NULLABLE.get))
-    if records:
-        frames.append(pd.DataFrame([{**record, "_reason": reason} for record, reason in records]))
+        if physical:
+            seen, chosen = _chosen_of(schema.present(table, table.column_names), schema, None)
+            texts = dict.fromkeys(schema.documents.intersection(chosen), Plain())  # a document may go into a file
+            frames.append(_framed(seen, chosen | texts, nullable=True))
+        else:
+            frames.append(plain(table))
+    if records:  # objects, for in a column of numbers some of which are missing large ones would be rounded
+        given = pd.DataFrame([record for record, _ in records], dtype=object)
+        frames.append(given.assign(_reason=[reason for _, reason in records]))
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     frame = frame[[*(name for name in frame.columns if name != "_reason"), "_reason"]]
     description = _description(schema)

@@ -136,8 +136,10 @@ def _unique(wanted: IndexSpecification) -> IndexSpecification:
 
 def _rejected(frame: Any) -> list[dict[str, Any]]:
     told = []
-    for row in frame.head(REJECTED).reset_index().to_dict("records"):
-        cells = {str(column): None if value is None or value != value else str(value)[:200] for column, value in row.items()}
+    first = frame.head(REJECTED).reset_index()
+    missing = first.isna().to_dict("records")
+    for row, gone in zip(first.to_dict("records"), missing, strict=True):
+        cells = {str(column): None if gone[column] else str(value)[:200] for column, value in row.items()}
         told.append({"reason": cells.pop("_reason", ""), "cells": {k: v for k, v in cells.items() if k != "index"}})
     return told
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import sopnb
@@ -64,6 +66,14 @@ def test_rows_that_do_not_fit_are_reported(db: Any) -> None:
     assert "already there" in done["rejected"][0]["reason"]
     assert browser.ask("import.run", text="k,v\n1,x\n", store="s", if_exists="upsert")["counts"]["updated"] == 1
     assert db["s"][1]["v"] == "x"
+
+
+def test_rows_of_lists_that_do_not_fit_are_reported(db: Any, tmp_path: Path) -> None:
+    path = tmp_path / "legs.parquet"
+    pq.write_table(pa.table({"k": [1, 2], "legs": [[1, 2], None]}), path)
+    db.load("s", path, "k")
+    done = Browser(db).ask("import.run", source=str(path), store="s", if_exists="insert", on_error="report")
+    assert [each["cells"] for each in done["rejected"]] == [{"k": "1", "legs": "[1 2]"}, {"k": "2", "legs": None}]
 
 
 def test_files_are_looked_at_and_loaded(db: Any, tmp_path: Path) -> None:
