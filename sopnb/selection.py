@@ -16,9 +16,10 @@ from sopnb.access.assignment import Assignment
 from sopnb.access.explanation import Explanation
 from sopnb.access.expression import SEQ
 from sopnb.access.filter import Filter
-from sopnb.access.keyrange import NOTHING, Closed, KeyRange, encoded
+from sopnb.access.keyrange import EVERYTHING, NOTHING, Closed, KeyRange, encoded
 from sopnb.access.nearest import Nearest
 from sopnb.access.progress import Progress
+from sopnb.access.pruning import Pushed
 from sopnb.access.reading import Reading, commit_of, note, unnoted, with_commits, with_keys
 from sopnb.access.record import Record
 from sopnb.access.scan import Scan, cut, turned
@@ -27,7 +28,7 @@ from sopnb.engine.bulk import sorted_keys
 from sopnb.engine.counts import Counts
 from sopnb.engine.entries import Entries
 from sopnb.engine.layers import Stack
-from sopnb.engine.projection import own_schema
+from sopnb.engine.projection import in_its_order, own_schema
 from sopnb.engine.storework import StoreWork
 from sopnb.errors import InvalidInput, InvalidState
 from sopnb.frames.incoming import incoming, kept
@@ -35,6 +36,8 @@ from sopnb.index import IndexSpecification, successor
 from sopnb.schema import ID, Schema
 from sopnb.usage import Usage, usage
 
+FAR_FEWER = 4
+"""An index is named that leaves so many times fewer records to read."""
 R = TypeVar("R", Reading, Stack, StoreWork)
 BATCH_ROWS = 65_536
 """Rows of a batch or frame where many come one after another."""
@@ -359,6 +362,7 @@ class Selection:
             condition=None if self._scan.filter is None else str(self._scan.filter),
             pushed=() if self._scan.filter is None else self._scan.filter.pushed.told(self._scan.keys),
             judged=() if self._scan.filter is None else self._scan.filter.judged,
+            narrower=self._narrower(stack),
             columns=self._schema.names if columns is None else columns,
             reverse=self._scan.reverse,
             in_range=stack.count(self._scan.keys.lo, self._scan.keys.hi),
@@ -369,6 +373,23 @@ class Selection:
             leaves_skipped=used[1],
             branches=used[2],
         )
+
+    def _narrower(self, stack: Stack) -> tuple[str, int] | None:
+        """Return the secondary index that would leave far fewer records to read, and how many; a condition is not read by it unasked.
+
+        For it has another order, and that of a selection is the one of the key.
+        """
+        node = None if self._scan.filter is None else self._scan.filter.pushed.node
+        if node is None or own_schema(self._schema) is not self._schema:
+            return None
+        state, store = self._access.store()
+        found = []
+        for name, index in state.readable(store.id).items():
+            narrowed = Pushed(node, in_its_order(self._schema, index.how)).within(EVERYTHING)
+            if narrowed.names:
+                found.append((index.stack.count(narrowed.keys.lo, narrowed.keys.hi), name))
+        rows, name = min(found, default=(stack.rows, ""))
+        return (name, rows) if name and (rows + 1) * FAR_FEWER <= stack.count(self._scan.range.lo, self._scan.range.hi) else None
 
     def usage(self, specification: IndexSpecification) -> Usage:
         """Return how this uses an index, whether it is there or not; see ``IndexSpecification.explain``."""

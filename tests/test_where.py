@@ -168,6 +168,29 @@ def test_a_condition_on_what_follows_a_prefix_finds_what_arrow_finds(world: Any,
             assert selection.reverse().to_arrow()["n"].to_pylist() == expected["n"].to_pylist()[::-1]
 
 
+def test_explain_names_an_index_that_would_leave_far_fewer_records(flights: Any, db: Any) -> None:
+    rare = flights.where("dep_delay == 101 && dest == 'IAH'")
+    assert rare.explain().narrower is None
+    flights.create_index("by_dest", ["dest", "-dep_delay"])
+    flights.create_index("by_delay", "-dep_delay")
+    assert rare.explain().narrower == ("by_delay", 1)
+    flights.drop_index("by_delay")
+    assert rare.explain().narrower == ("by_dest", 1)
+    assert "  narrower   1 records by index 'by_dest', in its order: store.by('by_dest')" in repr(rare.explain())
+    assert flights.by("by_dest").where("dep_delay == 101 && dest == 'IAH'").to_dicts() == rare.to_dicts()
+    for other in (
+        flights[:],
+        flights.where("dest == 'IAH'"),  # most are
+        flights.where("dep_delay > 140"),  # not the first field
+        flights.where("dep_delay == 101 && dest == 'IAH' && time_hour == '2013-01-02' && flight == 1"),  # the key leaves one, too
+        flights.prefix("2013-01-01 07:00").where("dest == 'IAH' && dep_delay > 60"),
+        flights.by("by_dest").where("dep_delay == 101 && dest == 'IAH'"),
+    ):
+        assert other.explain().narrower is None
+    with db.transaction() as tx:
+        assert tx["flights"].where("dep_delay == 101 && dest == 'IAH'").explain().narrower == ("by_dest", 1)
+
+
 def test_conditions_join_text_and_expressions(flights: Any) -> None:
     both = flights.where("codes.exists(c, c == 3)").where(pc.field("dep_delay") > 10).where("dest == 'MIA'")
     rows = [row for row in flights[:].to_dicts() if 3 in row["codes"] and (row["dep_delay"] or 0) > 10 and row["dest"] == "MIA"]
