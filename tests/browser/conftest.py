@@ -10,9 +10,16 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 import sopnb
+from sopnb.view import passing
 from tests.api_support import QUIET
 from tests.browser.flights import KEY, every
 from tests.browser.lab import Lab, Notebook, lab
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a request of a page without a notebook look until it is done, unless a test says otherwise."""
+    monkeypatch.setattr(passing, "PATIENCE", 1e9)
 
 
 @pytest.fixture(scope="package")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 import sopnb
 from sopnb import IndexSpecification
 from sopnb.access import progress
+from sopnb.view.task import Task
 from tests.api_support import QUIET
 from tests.view.support import Browser
 
@@ -179,3 +182,26 @@ def test_what_is_looked_at_is_taken_along(db: Any, tmp_path: Path) -> None:
     assert pd.read_parquet(path).shape == (10, 2)
     for to, name in (("variable", "not a name"), ("variable", "class"), ("csv", " "), ("excel", "x")):
         browser.refused("export", "invalid", query=query, to=to, name=name)
+
+
+@pytest.mark.parametrize("query", [{}, {"order": "by_v"}])
+def test_neither_a_jump_nor_an_export_holds_a_store_in_memory(tmp_path: Path, query: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    n, hear, most = 60_000, Task.hear, [0]
+    frame = pd.DataFrame({"k": range(n), "v": [k * 7919 % n for k in range(n)], "text": [f"{k:0500d}" for k in range(n)]})
+    with sopnb.open(tmp_path / "db", handle=replace(QUIET, cache_bytes=1 << 20)) as db:
+        store = db.load("s", frame, index="k")
+        store.create_index("by_v", IndexSpecification.of("v", carrying="text"))
+        browser, whole, before = Browser(db), store.info()["bytes"], pa.total_allocated_bytes()
+
+        def weighed(task: Task, *said: Any) -> None:
+            hear(task, *said)
+            most[0] = max(most[0], pa.total_allocated_bytes() - before)
+
+        monkeypatch.setattr(Task, "hear", weighed)
+        tracemalloc.start()
+        try:
+            assert len(browser.ask("page", query={"store": "s", **query}, start=n // 2, size=100)["rows"]) == 100
+            assert browser.ask("export", query={"store": "s", **query}, to="csv", name=str(tmp_path / "s.csv"))["rows"] == n
+            assert 0 < tracemalloc.get_traced_memory()[1] + most[0] < whole
+        finally:
+            tracemalloc.stop()

@@ -114,6 +114,7 @@ class Ticking:
 def test_a_search_ends_where_others_commit_all_the_while(db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Ticking()
     monkeypatch.setattr(View, "_clock", clock)
+    monkeypatch.setattr(passing, "PATIENCE", 0.3)
     browser = Browser(db)
     asked = 0
     while browser.answer("count", query=FEW)["ok"]["searched"] is not None:
