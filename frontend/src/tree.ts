@@ -69,7 +69,7 @@ export class Tree {
           h("span", { class: "name", title: store.name, text: store.name }),
           h("span", { class: "count", text: count(store.rows) }),
         ),
-        h("div", { class: "by", title: `Key: ${store.index}`, text: store.index }),
+        h("div", { class: "keyed", title: `Key: ${store.index}`, text: store.index }),
         h("div", { class: "facts", title: `${facts.join(" · ")}${store.changed ? ` (${new Date(store.changed).toLocaleString()})` : ""}` }, ...facts.map((fact) => h("span", { text: fact }))),
       ),
       open && h("ul", { role: "group" }, ...store.indexes.map((index) => this.indexItem(store, index.name, index.index, index.unique))),

@@ -49,7 +49,7 @@ def test_the_tree_tells_count_size_index_and_last_commit(notebook: Notebook, our
     size = flights.locator(".facts span").first.inner_text()
     assert re.fullmatch(r"\d+(\.\d)? MB", size)
     assert float(size.split()[0]) == pytest.approx(told["bytes"] / 1e6, rel=0.05)
-    expect(flights.locator(".by")).to_have_text("time_hour, carrier, flight, origin")
+    expect(flights.locator(".keyed")).to_have_text("time_hour, carrier, flight, origin")
     expect(grid.item("by_dest")).to_contain_text("dest, -dep_delay")
     expect(grid.item("notes").locator(".count")).to_have_text("40")
 
