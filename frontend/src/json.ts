@@ -85,8 +85,10 @@ export function largeEditor(
     });
     const found = first as { from: number; message: string } | null;
     if (!found) {
-      if (status.classList.contains("syntax")) status.textContent = "";
-      status.classList.remove("bad", "syntax");
+      if (status.classList.contains("syntax")) {
+        status.textContent = ""; // what the kernel said stays
+        status.classList.remove("bad", "syntax");
+      }
       return;
     }
     const line = view.state.doc.lineAt(found.from);

@@ -141,3 +141,18 @@ def test_what_cannot_be_opened_is_tried_again(browser: Browser, db: Any) -> None
         seen.button("Try again").click()
         seen.shows(0, k="0")
         expect(seen.button("Add row")).to_be_visible()
+
+
+def test_colours_of_the_system_leave_what_tints_say(browser: Browser, db: Any) -> None:
+    background = "it => getComputedStyle(it).backgroundColor"
+    with shown(browser, db, forced_colors="active") as seen:
+        seen.open()
+        seen.choose(1)
+        expect(seen.page.locator(".ag-row[row-index='1']")).to_have_class(re.compile("ag-row-selected"))
+        assert seen.cell(1, "value").evaluate(background) != seen.cell(2, "value").evaluate(background)
+        tree = seen.page.locator(".tree .item")
+        assert tree.nth(0).evaluate(background) != tree.nth(1).evaluate(background)
+        seen.edit(2, "value", "1")
+        expect(seen.cell(2, "value")).to_have_css("border-bottom-width", "2px")
+        seen.condition.focus()
+        expect(seen.condition).not_to_have_css("outline-style", "none")
