@@ -1,4 +1,4 @@
-"""Chromium, once for each process of tests; a JupyterLab, once for each module that shows its database ``ours`` in one."""
+"""Chromium, once for each process of tests; a server of notebooks, once for each module that shows its database ``ours`` in one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sopnb
 from sopnb.view import passing
 from tests.api_support import QUIET
 from tests.browser.flights import KEY, every
-from tests.browser.lab import Lab, Notebook, lab
+from tests.browser.lab import LAB, Interface, Lab, Notebook, lab
 
 
 @pytest.fixture(autouse=True)
@@ -65,8 +65,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def opened(browser: Browser, ours: sopnb.Database, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
-    with lab(browser, tmp_path_factory.mktemp("lab"), folder) as served:
+def interface() -> Interface:
+    """What a module shows its notebooks in."""
+    return LAB
+
+
+@pytest.fixture(scope="module")
+def opened(
+    browser: Browser, ours: sopnb.Database, folder: Path, interface: Interface, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Notebook]:
+    with lab(browser, tmp_path_factory.mktemp("lab"), folder, interface=interface, names=("work", "other")) as served:
         yield served.notebook()
 
 

@@ -1,38 +1,39 @@
-"""A real JupyterLab with one notebook, driven by Chromium: what a user has in front of him, the kernel and other processes included."""
+"""A real JupyterLab or Notebook 7, driven by Chromium: what a user has in front of him, kernels and other processes included."""
 
 from __future__ import annotations
 
-import ast
-import json
 import os
 import re
-import socket
-import subprocess
 import sys
-import threading
-import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from jupyter_client import BlockingKernelClient
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-import sopnb
-from sopnb.widgets import bundle
 from tests.browser.grid import Grid
+from tests.browser.host import PATIENCE, ROOT, Host, errors_of, free_port, needs_bundle, serving
+from tests.browser.kernel import Kernel
 
-PATIENCE = 30_000
-"""Milliseconds that anything on the page may take on a busy machine."""
-expect.set_options(timeout=PATIENCE)
-
-ROOT = Path(sopnb.__file__).parents[1]
 CELLS = ("browser = make()\nbrowser", "other = make()\nother")
 NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What shows notebooks: the module that serves it, the path of a notebook in its address, and errors that it tells of itself."""
+
+    module: str
+    path: str
+    own: tuple[str, ...] = ()
+
+
+LAB = Interface("jupyterlab", "lab/tree")
+NOTEBOOK_7 = Interface("notebook", "notebooks", own=("Cannot read properties of undefined (reading 'schema')",))
 
 
 class Output(Grid):
@@ -66,19 +67,24 @@ class Output(Grid):
 
 
 class Notebook:
-    """A notebook that is open in a page of the Lab: two cells that show a browser of stores each."""
+    """A notebook that is open in a page: two cells that show a browser of stores each."""
 
-    def __init__(self, lab: Lab, page: Page) -> None:
-        self.lab, self.page = lab, page
-        self.errors: list[str] = []
-        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+    def __init__(self, lab: Lab, page: Page, name: str) -> None:
+        self.lab, self.page, self.name = lab, page, name
+        self.kernel = lab.kernel(name)
+        self._errors = errors_of(page)
+
+    @property
+    def errors(self) -> list[str]:
+        """What the page told to its console, but for what it tells without us."""
+        return [error for error in self._errors if error not in self.lab.interface.own]
 
     def open(self, *, anew: bool = True) -> None:
         """Load the page and wait for the kernel."""
-        self.page.goto(f"{self.lab.url}/lab/tree/work.ipynb{'?reset' if anew else ''}")
+        self.page.goto(f"{self.lab.url}/{self.lab.interface.path}/{self.name}.ipynb{'?reset' if anew else ''}")
         expect(self.cells.first).to_be_visible()
-        expect(self.page.locator("#jp-main-statusbar")).to_contain_text("Idle")
+        self.kernel.wait()
+        expect(self.page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_visible()
 
     @property
     def cells(self) -> Locator:
@@ -104,12 +110,20 @@ class Notebook:
 
     def save(self) -> None:
         """Save the notebook."""
-        self.page.locator("[data-jp-item-name='save']").click()
-        expect(self.page.locator(".jp-mod-dirty")).to_have_count(0)
+        with self.page.expect_response(lambda answer: answer.request.method == "PUT" and f"/api/contents/{self.name}.ipynb" in answer.url):
+            self.page.locator("[data-jp-item-name='save']").click()
+
+    def restart(self) -> None:
+        """Restart the kernel, and wait for the new one."""
+        self.kernel.close()
+        self.page.locator("[data-jp-item-name='restart']").click()
+        with self.page.expect_response(lambda answer: "/restart" in answer.url):
+            self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.kernel.wait()
 
     def show(self, expression: str = "db['flights'], edit=True") -> Output:
         """Make a new browser, show it, and wait for its first row."""
-        self.lab.do(f"""
+        self.kernel.do(f"""
 if "browser" in globals():
     browser.close()
 make = lambda: sopnb.browse({expression})
@@ -118,96 +132,62 @@ asked.clear()""")
         expect(self.grid().cell(0, "#place")).to_be_visible()
         return self.grid()
 
+    def panel(self, made: str, label: str) -> Locator:
+        """Show another widget in the first cell, as ``browser``, and return where it stands."""
+        self.kernel.do(f"make = lambda: {made}")
+        self.run(0)
+        panel = self.page.get_by_role("region", name=label, exact=True)
+        expect(panel).to_be_visible()
+        return panel
+
     def asked(self, op: str) -> list[Any]:
         """What the page asked of the kernel since the last browser was made."""
-        found: list[Any] = self.lab.value(f"[each.get('args') for each in asked if each.get('op') == {op!r}]")
+        found: list[Any] = self.kernel.value(f"[each.get('args') for each in asked if each.get('op') == {op!r}]")
         return found
 
 
-class Lab:
-    """A server with one notebook, and its kernel, which may be asked beside the page."""
+class Lab(Host):
+    """A server with notebooks, each with a kernel."""
 
-    def __init__(self, url: str, folder: Path, lines: list[str], browser: Browser) -> None:
-        self.url, self.folder, self.lines = url, folder, lines
-        self.contexts: list[BrowserContext] = []
-        self.outside: list[str] = []
-        self._browser = browser
-        self._kernel: BlockingKernelClient | None = None
+    def __init__(self, url: str, lines: list[str], browser: Browser, folder: Path, interface: Interface) -> None:
+        super().__init__(url, lines, browser)
+        self.folder, self.interface = folder, interface
+        self._kernels: dict[str, Kernel] = {}
 
-    def told(self) -> str:
-        """The last lines of the server."""
-        return "\n".join(self.lines[-30:])
-
-    def notebook(self, **how: Any) -> Notebook:
-        """Open the notebook in a page of its own."""
-        context = self._browser.new_context(**{"viewport": {"width": 1500, "height": 1000}, **how})
-        self.contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        context.route(re.compile(r"^(?!(https?|wss?)://localhost[:/]|blob:|data:)"), self._refuse)
-        page = context.new_page()
-        page.on("websocket", lambda socket: None if socket.url.startswith("ws://localhost:") else self.outside.append(socket.url))
-        notebook = Notebook(self, page)
+    def notebook(self, name: str = "work", **how: Any) -> Notebook:
+        """Open a notebook in a page of its own, in a browser of its own."""
+        notebook = Notebook(self, self.page(**how), name)
         notebook.open()
         return notebook
 
-    def _refuse(self, route: Any) -> None:
-        self.outside.append(route.request.url)
-        route.abort()
-
-    def do(self, code: str, **wanted: str) -> dict[str, Any]:
-        """Run code in the kernel, and return the values of expressions there, as JSON has them."""
-        asked = {name: f"__import__('json').dumps({each}, default=str)" for name, each in wanted.items()}
-        answer = self._client().execute_interactive(
-            code, user_expressions=asked, store_history=False, output_hook=lambda _: None, timeout=60
-        )
-        content = answer["content"]
-        assert content["status"] == "ok", content
-        found = content["user_expressions"]
-        assert all(each["status"] == "ok" for each in found.values()), found
-        return {name: json.loads(ast.literal_eval(each["data"]["text/plain"])) for name, each in found.items()}
-
-    def value(self, expression: str) -> Any:
-        """Return the value of an expression in the kernel."""
-        return self.do("", value=expression)["value"]
-
-    def becomes(self, expression: str, wanted: Any) -> None:
-        """Assert that an expression comes to have a value in the kernel; what the page sets may get there after the page shows it."""
-        end = time.monotonic() + PATIENCE / 1000
-        while (found := self.value(expression)) != wanted and time.monotonic() < end:
-            pass
-        assert found == wanted
-
-    def _client(self) -> BlockingKernelClient:
-        if self._kernel is None:
-            with urllib.request.urlopen(f"{self.url}/api/sessions") as answer:
-                (session,) = json.load(answer)
-            kernel = BlockingKernelClient(connection_file=str(self.folder / "runtime" / f"kernel-{session['kernel']['id']}.json"))
-            kernel.load_connection_file()
-            kernel.start_channels()
-            kernel.wait_for_ready(timeout=60)
-            self._kernel = kernel
-        return self._kernel
+    def kernel(self, name: str = "work") -> Kernel:
+        """The kernel of a notebook, which may be asked beside the page."""
+        return self._kernels.setdefault(name, Kernel(self.url, self.folder / "runtime", name))
 
     def close(self) -> None:
-        for context in self.contexts:
-            context.close()
-        if self._kernel is not None:
-            self._kernel.stop_channels()
+        super().close()
+        for kernel in self._kernels.values():
+            kernel.close()
 
 
 @contextmanager
-def lab(browser: Browser, folder: Path, database: Path, cells: Sequence[str] = CELLS, installed: Path | None = None) -> Iterator[Lab]:
-    """Serve a notebook on a database, in a Lab that finds nothing of this user's.
+def lab(
+    browser: Browser,
+    folder: Path,
+    database: Path,
+    cells: Sequence[str] = CELLS,
+    installed: Path | None = None,
+    interface: Interface = LAB,
+    names: Sequence[str] = ("work",),
+) -> Iterator[Lab]:
+    """Serve notebooks on a database, in a Lab that finds nothing of this user's.
 
     It runs sopnb as it is here, or with ``installed``, a Python, as it is installed there.
     """
     if installed is None:
-        _needs_bundle()
-    _write(folder, database, cells)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+        needs_bundle()
+    _write(folder, database, cells, names)
+    port = free_port()
     places = {
         name: str(folder / name.rsplit("_", 2)[1].lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
     }
@@ -218,50 +198,28 @@ def lab(browser: Browser, folder: Path, database: Path, cells: Sequence[str] = C
         "IPYTHONDIR": str(folder / "ipython"),
         "PYTHONPATH": "" if installed else str(ROOT),
     }
-    options = [
+    command = [
+        str(installed or sys.executable),
+        "-m",
+        interface.module,
         "--no-browser",
         "--allow-root",
         f"--port={port}",
         "--ServerApp.port_retries=0",
         "--IdentityProvider.token=",
         "--ip=localhost",
-    ]
-    command = [
-        str(installed or sys.executable),
-        "-m",
-        "jupyterlab",
-        *options,
         "--LabApp.news_url=None",
         f"--ServerApp.root_dir={folder / 'work'}",
     ]
-    lines: list[str] = []
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder) as server:
-        reader = threading.Thread(target=lambda: lines.extend(server.stdout or ()), daemon=True)
+    with serving(command, "is running at", environment, folder) as lines:
+        served = Lab(f"http://localhost:{port}", lines, browser, folder, interface)
         try:
-            for line in server.stdout or ():
-                lines.append(line.rstrip())
-                if "is running at" in line:
-                    break
-            else:
-                pytest.fail("JupyterLab does not start\n" + "\n".join(lines))
-            reader.start()
-            served = Lab(f"http://localhost:{port}", folder, lines, browser)
             yield served
-            served.close()
         finally:
-            server.terminate()
-            if reader.is_alive():
-                reader.join(30)
+            served.close()
 
 
-def _needs_bundle() -> None:
-    try:
-        bundle.content()
-    except sopnb.StorageError as error:
-        pytest.fail(f"{error}: python frontend/bundle.py")
-
-
-def _write(folder: Path, database: Path, cells: Sequence[str]) -> None:
+def _write(folder: Path, database: Path, cells: Sequence[str], names: Sequence[str]) -> None:
     settings = folder / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text(NEWS, encoding="utf-8")
@@ -269,7 +227,8 @@ def _write(folder: Path, database: Path, cells: Sequence[str]) -> None:
     book = nbformat.v4.new_notebook()
     book.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     book.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
-    nbformat.write(book, folder / "work" / "work.ipynb")
+    for name in names:
+        nbformat.write(book, folder / "work" / f"{name}.ipynb")
     (folder / "ipython" / "profile_default" / "startup").mkdir(parents=True)
     (folder / "ipython" / "profile_default" / "startup" / "00.py").write_text(_STARTUP % str(database), encoding="utf-8")
 

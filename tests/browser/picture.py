@@ -34,7 +34,7 @@ def take(folder: Path) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         with lab(browser, folder, folder / "flights.sop", cells=['db = sopnb.open("flights.sop")\nsopnb.browse(db, edit=True)']) as served:
             notebook = served.notebook(viewport={"width": 1440, "height": 900}, device_scale_factor=1.2)
-            served.do("sopnb.open = lambda name, db=db: db")
+            served.kernel().do("sopnb.open = lambda name, db=db: db")
             notebook.page.keyboard.press("Control+b")
             notebook.page.add_style_tag(content=".jp-cell-toolbar { display: none !important }")
             notebook.run(0)

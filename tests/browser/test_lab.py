@@ -54,12 +54,12 @@ def test_the_tree_tells_count_size_index_and_last_commit(notebook: Notebook, our
     expect(grid.item("notes").locator(".count")).to_have_text("40")
 
 
-def test_a_store_and_an_index_are_chosen_in_the_tree_and_the_trait_follows_and_leads(notebook: Notebook, served: Lab, ours: Any) -> None:
+def test_a_store_and_an_index_are_chosen_in_the_tree_and_the_trait_follows_and_leads(notebook: Notebook, ours: Any) -> None:
     grid = notebook.show("db")
     grid.item("notes").click()
     grid.shows(0, id="0", big="9007199254740993")
-    served.becomes("browser.store", "notes")
-    served.do("browser.store = 'flights'")
+    notebook.kernel.becomes("browser.store", "notes")
+    notebook.kernel.do("browser.store = 'flights'")
     grid.counts(len(ours["flights"]))
     grid.item("by_route").click()
     grid.shows(0, **said(ours["flights"].by("by_route").row(0)))
@@ -230,19 +230,19 @@ def _width(head: Locator) -> float:
     return box["width"]
 
 
-def test_selected_rows_are_keys_in_the_kernel_and_text_on_the_clipboard(notebook: Notebook, served: Lab, ours: sopnb.Database) -> None:
+def test_selected_rows_are_keys_in_the_kernel_and_text_on_the_clipboard(notebook: Notebook, ours: sopnb.Database) -> None:
     grid = notebook.show("db['flights'].select('flight', 'dest', 'clock'), edit=True")
     first, second = (ours["flights"][:].row(n) for n in (1, 2))
     grid.choose(1, 2)
     grid.button("Copy").click()
     grid.says("2 rows copied")
-    served.becomes(
+    notebook.kernel.becomes(
         "[[str(part) for part in key] for key in browser.selected]", [[str(part) for part in key(row)] for row in (first, second)]
     )
     lines = [_line(row) for row in (first, second)]
     assert _clipboard(notebook).split("\n") == ["flight\tdest\tclock", *lines]
     grid.choose(1, 2, on=False)
-    served.becomes("browser.selected", [])
+    notebook.kernel.becomes("browser.selected", [])
     grid.cell(2, "dest").click()
     notebook.page.keyboard.press("Control+c")
     grid.says("The value was copied")
@@ -260,7 +260,7 @@ def _clipboard(notebook: Notebook) -> str:
 
 
 @pytest.mark.parametrize("to", ["variable", "csv", "parquet"])
-def test_what_is_shown_is_exported(notebook: Notebook, served: Lab, ours: sopnb.Database, to: str) -> None:
+def test_what_is_shown_is_exported(notebook: Notebook, ours: sopnb.Database, to: str) -> None:
     grid = notebook.show()
     grid.order("by_dest")
     grid.condition.fill("dest == 'SFO' && dep_delay > 300.0")
@@ -280,8 +280,8 @@ def test_what_is_shown_is_exported(notebook: Notebook, served: Lab, ours: sopnb.
     read = {"variable": "late", "csv": "__import__('pandas').read_csv('late.csv')"}.get(
         to, "__import__('pandas').read_parquet('late.parquet')"
     )
-    assert served.value(f"{read}['dep_delay'].tolist()") == late
-    assert served.value(f"'clock' in {read}.columns") is False
+    assert notebook.kernel.value(f"{read}['dep_delay'].tolist()") == late
+    assert notebook.kernel.value(f"'clock' in {read}.columns") is False
 
 
 # -- what others do, and the notebook around ----------------------------------------------------------------------------------
@@ -334,7 +334,7 @@ def _busy(served: Lab) -> Iterator[None]:
     """Let the kernel answer nothing that the page asks."""
     lock = served.folder / "work" / "busy"
     lock.touch()
-    served.do("""
+    notebook.kernel.do("""
 import pathlib, time
 def wait(self, message, handle=View.handle):
     while pathlib.Path("busy").exists():
@@ -345,7 +345,7 @@ View.handle = wait""")
         yield
     finally:
         lock.unlink()
-        served.do("View.handle = wait.__defaults__[0]")
+        notebook.kernel.do("View.handle = wait.__defaults__[0]")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -385,7 +385,7 @@ def _theme(notebook: Notebook, scheme: str) -> Iterator[None]:
             choose("Light")
 
 
-def test_a_page_that_is_loaded_again_shows_what_waits(notebook: Notebook, served: Lab) -> None:
+def test_a_page_that_is_loaded_again_shows_what_waits(notebook: Notebook) -> None:
     grid = notebook.show()
     grid.edit(4, "tailnum", "WAITS")
     expect(grid.button("1 change")).to_be_visible()
@@ -394,7 +394,7 @@ def test_a_page_that_is_loaded_again_shows_what_waits(notebook: Notebook, served
     grid = notebook.grid()
     grid.shows(4, tailnum="WAITS")
     expect(grid.button("1 change")).to_be_visible()
-    assert served.value("browser.pending") == 1
+    assert notebook.kernel.value("browser.pending") == 1
 
 
 def test_of_two_pages_that_edit_a_row_the_second_is_told(notebook: Notebook, served: Lab, ours: sopnb.Database) -> None:
@@ -402,11 +402,11 @@ def test_of_two_pages_that_edit_a_row_the_second_is_told(notebook: Notebook, ser
     grid = notebook.show()
     notebook.run(1)
     notebook.save()
-    served.do("asked.clear()")
+    notebook.kernel.do("asked.clear()")
     second = served.notebook()
     theirs = second.grid(1)
     theirs.shows(12, **said(ours["flights"][there]))
-    assert len(served.value("[each for each in asked if each == {'op': 'bundle'}]")) == 1  # for two widgets
+    assert len(notebook.kernel.value("[each for each in asked if each == {'op': 'bundle'}]")) == 1  # for two widgets
     field = theirs.begin(12, "tailnum")
     grid.edit(12, "tailnum", "FIRST")
     expect(second.grid(0).button("1 change")).to_be_visible()  # the same widget, which both pages show

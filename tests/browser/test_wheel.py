@@ -15,7 +15,8 @@ from playwright.sync_api import Browser
 
 import sopnb
 from tests.api_support import QUIET
-from tests.browser.lab import ROOT, lab
+from tests.browser.host import ROOT
+from tests.browser.lab import lab
 
 
 def _run(*command: object, **how: str) -> None:
@@ -43,6 +44,6 @@ def test_a_wheel_made_without_node_shows_the_grid(browser: Browser, tmp_path: Pa
         with lab(browser, tmp_path / "lab", tmp_path / "planes.sop", installed=python) as served:
             grid = served.notebook().show("db")
             grid.shows(1, tailnum="N3", seats="182")
-            assert Path(served.value("sopnb.__file__")).is_relative_to(tmp_path / "venv")
+            assert Path(served.kernel().value("sopnb.__file__")).is_relative_to(tmp_path / "venv")
             assert served.outside == []
         assert db.check().ok
