@@ -7,9 +7,10 @@ import { button, count, h, icon, plural } from "./dom";
 import { exportSheet } from "./exports";
 import { BLOCK, Grid, type Owner } from "./grid";
 import { largeEditor } from "./json";
+import { showLost } from "./lost";
 import { pendingSheet, said } from "./pending";
 import { addRow, deleteRows, pasteRows } from "./rows";
-import { type Changed, type Model, Refused, Rpc } from "./rpc";
+import { type Changed, echo, type Model, Refused, Rpc } from "./rpc";
 import { Search } from "./search";
 import { ask } from "./sheet";
 import { Tree } from "./tree";
@@ -62,6 +63,7 @@ export class App implements Owner {
       model,
       (busy) => this.busy(busy),
       (changed) => this.run(this.changed(changed)),
+      () => showLost(root),
       (share) => this.status.say(share === null ? "" : `Searching… ${Math.floor(100 * share)} %`, share === null ? "" : "busy"),
     );
     this.tree = new Tree(({ store, order }) => this.run(this.show(store === this.query.store ? { order } : { store, order })));
@@ -138,6 +140,10 @@ export class App implements Owner {
     } catch {
       // a view of the past, or a kernel that goes: what is shown stays as it is
     }
+  }
+
+  lose(): void {
+    this.rpc.lose();
   }
 
   destroy(): void {
@@ -418,6 +424,7 @@ export class App implements Owner {
   private async changes({ pending }: { pending?: number }): Promise<void> {
     this.pending = pending ?? 0;
     this.status.changes(this.pending);
+    echo(this.model, "pending", "seq");
     await this.redrawPending?.();
     await this.refresh();
   }
@@ -540,6 +547,7 @@ export class App implements Owner {
       const there = schema.orders.some(({ name }) => name === order);
       await this.show({ store, order: there ? order : "" }, true);
     }
+    echo(this.model, "seq");
     await this.redrawPending?.();
     this.status.say(`Commit ${seq} changed ${stores.join(", ")}`, "news");
   }

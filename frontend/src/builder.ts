@@ -3,7 +3,7 @@
 import { button, count, h, icon, plural } from "./dom";
 import { typeMark } from "./headers";
 import { type Described, Panel, plain, same, section, type Specification, suggestions, type Suggested, table } from "./panel";
-import type { Model } from "./rpc";
+import { echo, type Model } from "./rpc";
 import { text } from "./cells";
 import type { Kind, Opened, Wire } from "./wire";
 
@@ -292,6 +292,7 @@ export class Builder extends Panel {
       const done = await this.rpc.ask<{ name: string; index: string; seq: number }>("index.create", { ...this.named, name, specification: this.specification });
       this.name.value = "";
       this.say(`Index ${done.name} (${done.index}) was created in commit ${count(done.seq)}`, "good");
+      echo(this.model, "specification");
     } finally {
       this.creatable();
     }

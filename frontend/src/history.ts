@@ -2,7 +2,7 @@
 
 import { button, count, h, plural } from "./dom";
 import { Panel, plain, table } from "./panel";
-import type { Changed, Model } from "./rpc";
+import { type Changed, echo, type Model } from "./rpc";
 import { ask } from "./sheet";
 import type { Column, Opened, Schema, Wire } from "./wire";
 
@@ -89,6 +89,7 @@ export class Past extends Panel {
   protected override changed({ seq }: Changed): void {
     if (seq <= this.log.seq) return;
     void this.attempt(this.read().then(() => seq !== this.own && this.say(`Commit ${count(seq)} is new`, "news")));
+    echo(this.model, "seq");
   }
 
   private async read(): Promise<void> {
@@ -274,6 +275,7 @@ export class Past extends Panel {
     await this.read();
     this.between(commit.seq, done.seq);
     this.say(`Commit ${count(commit.seq)} was reverted by commit ${count(done.seq)}`, "good");
+    echo(this.model, "seq");
   }
 
   override destroy(): void {

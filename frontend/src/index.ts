@@ -38,9 +38,12 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   const unfollow = followScheme(root, el);
   const app = make(model, shadow, root);
   void app.start();
+  const lose = (): void => app.lose(); // the last thing that ipywidgets tells of a model: its kernel was restarted
+  model.on("comm_live_update", lose);
   return () => {
     unfollow();
     model.off("change:height", setHeight);
+    model.off("comm_live_update", lose);
     app.destroy();
     host.remove();
   };

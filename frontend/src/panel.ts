@@ -3,6 +3,7 @@
 import { cell, fraction, look } from "./cells";
 import { h } from "./dom";
 import { typeMark } from "./headers";
+import { showLost } from "./lost";
 import { type Changed, type Model, Refused, Rpc } from "./rpc";
 import type { Column, Kind, Wire } from "./wire";
 
@@ -45,6 +46,7 @@ export abstract class Panel {
       model,
       (busy) => this.message.classList.toggle("busy", busy),
       (changed) => this.changed(changed),
+      () => showLost(root),
     );
     this.title.textContent = title;
     root.classList.add("panel");
@@ -88,6 +90,10 @@ export abstract class Panel {
     if (JSON.stringify(this.model.get(trait) ?? null) === JSON.stringify(value)) return;
     this.model.set(trait, value);
     this.model.save_changes();
+  }
+
+  lose(): void {
+    this.rpc.lose();
   }
 
   destroy(): void {

@@ -12,6 +12,12 @@ export interface Model {
   save_changes(): void;
 }
 
+/** Say again what the kernel has set: marimo runs the cells that use a widget when its page sets something. To Jupyter nothing is sent. */
+export function echo(model: Model, ...names: string[]): void {
+  for (const name of names) if (model.get(name) !== undefined) model.set(name, model.get(name));
+  model.save_changes();
+}
+
 export class Refused extends Error {
   constructor(
     readonly code: string,
@@ -48,6 +54,7 @@ const TIMEOUT = 60_000;
 const BUSY = 1_000;
 /** How often the kernel is asked how far work is, in milliseconds. */
 const PACE = 300;
+const LOST = "the kernel is gone";
 /** These may be asked twice. */
 const READS = new Set(["open", "tree", "schema", "page", "seek", "count", "value", "pending", "poll", "watch", "log", "diff", "progress", "cancel"]);
 /** These take as long as the data is large. */
@@ -58,11 +65,13 @@ export class Rpc {
   // the answers of a kernel reach every page that shows the widget: ids of two pages must not meet
   private next = Math.floor(Math.random() * 2 ** 40) * 2 ** 10;
   private late = 0;
+  private gone = false;
 
   constructor(
     private readonly model: Model,
     private readonly onBusy: (busy: boolean) => void,
     private readonly onChanged: (changed: Changed) => void,
+    private readonly onLost: () => void,
     private readonly onSearching: (share: number | null) => void = () => {},
   ) {
     model.on("msg:custom", this.receive);
@@ -120,7 +129,19 @@ export class Rpc {
 
   destroy(): void {
     this.model.off("msg:custom", this.receive);
-    for (const one of [...this.asked.values()]) one.settle({ error: { code: "closed", message: "the view was closed" } });
+    this.settle("closed", "the view was closed");
+  }
+
+  /** The kernel is gone, and what it knew: nobody will answer any more. */
+  lose(): void {
+    if (this.gone) return;
+    this.gone = true;
+    this.settle("lost", LOST);
+    this.onLost();
+  }
+
+  private settle(code: string, message: string): void {
+    for (const one of [...this.asked.values()]) one.settle({ error: { code, message } });
   }
 
   private once<T>(op: string, args: object): Promise<T> {
@@ -144,7 +165,12 @@ export class Rpc {
         else resolve(ok as T);
       };
       this.asked.set(id, { settle });
-      this.model.send({ id, op, args });
+      try {
+        if (this.gone) settle({ error: { code: "lost", message: LOST } });
+        else this.model.send({ id, op, args });
+      } catch {
+        this.lose(); // the host has no kernel to send it to
+      }
     });
   }
 

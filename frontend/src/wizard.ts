@@ -3,7 +3,7 @@
 import { button, count, h, plural } from "./dom";
 import { type Described, Panel, plain, same, section, type Specification, suggestions, type Suggested, table } from "./panel";
 import { Progress } from "./progress";
-import { type Model, Refused } from "./rpc";
+import { echo, type Model, Refused } from "./rpc";
 import type { Wire } from "./wire";
 
 interface Preview {
@@ -252,6 +252,7 @@ export class Wizard extends Panel {
       const done = await this.rpc.task<Loaded>("import.run", args, (far) => this.progress.show(far));
       this.say(`Loaded in commit ${count(done.seq)}`, "good");
       this.drawResult(done);
+      echo(this.model, "store", "rows", "rejected");
     } catch (error) {
       if (!(error instanceof Refused) || !error.message.includes("if_exists=")) throw error;
       this.ifExists.focus();

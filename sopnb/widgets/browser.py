@@ -46,6 +46,10 @@ class Shell(anywidget.AnyWidget):
     def _script(self) -> str:
         return stub()
 
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what a page sets; what only the view knows stays, whatever a page says of it."""
+        super().set_state({name: value for name, value in sync_data.items() if not self.traits()[name].read_only})
+
     def _asked(self, widget: object, message: Any, buffers: object) -> None:
         op = message.get("op") if isinstance(message, dict) else None
         if op == "bundle":
@@ -59,6 +63,13 @@ class Shell(anywidget.AnyWidget):
 
     def _answer(self, message: Any) -> dict[str, Any]:
         return self._view.handle(message)
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        """Tell the page of a commit. marimo closes the comm of a cell that runs again, and says nothing: its widget ends here."""
+        if self.comm is None or self.comm._closed:
+            self.close()
+        else:
+            self.send(event)
 
     def _panel(self) -> Panel:
         """Return what a page without a kernel shows."""
@@ -94,6 +105,9 @@ class Browser(Shell):
     - ``pending``: how many changes wait. ``seq``: the commit that is shown. ``edit``: whether records may be changed.
     - ``height``: in pixels; it may be set.
 
+    In marimo, ``grid = mo.ui.anywidget(sopnb.browse(db))`` makes the cells that use ``grid`` follow it: they run again when rows are
+    selected, edited or committed there, and when others commit; ``grid.selected`` and all other traits are had from it.
+
     The kernel keeps the pending changes, so a page that is loaded again shows them; ``close`` and the end of the kernel forget them.
 
     >>> import pandas as pd, sopnb
@@ -123,7 +137,7 @@ class Browser(Shell):
         super().__init__(view, height=height, store=opened["store"] or "")
         self.set_trait("edit", edit)
         self.set_trait("seq", opened["seq"])
-        self._watching = Watching(view, self.send)
+        self._watching = Watching(view, self._tell)
 
     def _answer(self, message: Any) -> dict[str, Any]:
         answer = super()._answer(message)

@@ -57,7 +57,7 @@ class History(Shell):
 
     def _tell(self, event: dict[str, Any]) -> None:
         self.set_trait("seq", max(self.seq, event["seq"]))
-        self.send(event)
+        super()._tell(event)
 
     def _answer(self, message: Any) -> dict[str, Any]:
         answer = super()._answer(message)

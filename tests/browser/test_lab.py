@@ -334,7 +334,7 @@ def _busy(served: Lab) -> Iterator[None]:
     """Let the kernel answer nothing that the page asks."""
     lock = served.folder / "work" / "busy"
     lock.touch()
-    notebook.kernel.do("""
+    served.kernel().do("""
 import pathlib, time
 def wait(self, message, handle=View.handle):
     while pathlib.Path("busy").exists():
@@ -345,7 +345,7 @@ View.handle = wait""")
         yield
     finally:
         lock.unlink()
-        notebook.kernel.do("View.handle = wait.__defaults__[0]")
+        served.kernel().do("View.handle = wait.__defaults__[0]")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -402,7 +402,7 @@ def test_of_two_pages_that_edit_a_row_the_second_is_told(notebook: Notebook, ser
     grid = notebook.show()
     notebook.run(1)
     notebook.save()
-    notebook.kernel.do("asked.clear()")
+    served.kernel().do("asked.clear()")
     second = served.notebook()
     theirs = second.grid(1)
     theirs.shows(12, **said(ours["flights"][there]))

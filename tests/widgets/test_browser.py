@@ -133,6 +133,12 @@ def test_what_only_the_view_knows_cannot_be_set(browser: Any) -> None:
             setattr(browser, trait, value)
 
 
+def test_a_page_does_not_set_what_only_the_view_knows(browser: Any, db: sopnb.Database) -> None:
+    _edit(browser, "200")
+    _wire(browser).set(pending=7, seq=99, edit=False, height=300)
+    assert (browser.pending, browser.seq, browser.edit, browser.height) == (1, db.seq, True, 300)
+
+
 def test_pending_and_seq_follow_edits_commit_and_rollback(browser: Any, db: sopnb.Database) -> None:
     seen = []
     browser.observe(lambda change: seen.append((change["name"], change["new"])), ["pending", "seq"])
@@ -229,6 +235,19 @@ def test_close_ends_the_thread_and_forgets_pending_changes(db: sopnb.Database) -
     with pytest.raises(queue.Empty):
         wire.events.get_nowait()
     browser.close()
+
+
+@pytest.mark.parametrize("made", [lambda db: sopnb.browse(db, edit=True), sopnb.History])
+def test_a_widget_whose_comm_the_host_has_closed_ends_at_the_next_commit(db: sopnb.Database, made: Any) -> None:
+    widget = made(db)
+    wire = _wire(widget)
+    wire.ask("watch", on=True)
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "sopnb-browser"]
+    wire.close()
+    db["planes"].update("N1", {"seats": 58})
+    thread.join(60)
+    assert not thread.is_alive()
+    assert widget.comm is None
 
 
 def test_a_database_that_is_closed_is_told(db: sopnb.Database) -> None:
