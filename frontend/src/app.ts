@@ -4,15 +4,14 @@ import { Statusbar, Toolbar } from "./bars";
 import { copied, toClipboard, tsv, whole } from "./clipboard";
 import { chooseColumns } from "./columns";
 import { button, count, h, icon, plural } from "./dom";
+import { Edits, type Showing } from "./edits";
 import { exportSheet } from "./exports";
 import { BLOCK, Grid, type Owner } from "./grid";
 import { largeEditor } from "./json";
 import { showLost } from "./lost";
-import { pendingSheet, said } from "./pending";
 import { addRow, deleteRows, pasteRows } from "./rows";
 import { type Changed, echo, type Model, Refused, Rpc } from "./rpc";
 import { Search } from "./search";
-import { ask } from "./sheet";
 import { Tree } from "./tree";
 import { type Column, isCut, type Opened, type Order, type Page, type Query, type Row, type Schema, type Searched, type Store, type Wire } from "./wire";
 
@@ -21,23 +20,19 @@ interface Place extends Searched {
   found: boolean;
 }
 
-interface Edited {
-  row: Row;
-  pending: number;
-}
-
 /** Below so many pixels the stores lie over the grid; looks/narrow.css says so too. */
 const NARROW = 680;
 const PLAIN = { order: "", reverse: false, prefix: [], startswith: null, where: "", columns: null };
 const EMPTY: Schema = { columns: [], orders: [], rows: 0, seq: 0 };
 
-export class App implements Owner {
+export class App implements Owner, Showing {
   private readonly rpc: Rpc;
   private readonly tree: Tree;
   private readonly toolbar: Toolbar;
   private readonly search: Search;
   private readonly status: Statusbar;
   private readonly grid: Grid;
+  private readonly edits: Edits;
   private readonly main = h("div", { class: "main" });
   private readonly blank = h("div", { class: "blank", role: "status" });
   private opened: Opened | null = null;
@@ -47,12 +42,17 @@ export class App implements Owner {
   /** What is to be shown, as soon as its first rows are there. */
   private wanted = this.query;
   private pages: { total: number | null; exact: boolean } = { total: null, exact: true };
-  private pending = 0;
   private asking = 0;
+  /** Whether the schema is to be asked for again with the next rows that are shown. */
+  private renewing = true;
+  /** The numbers of the pages that were asked for last, and that came last. */
+  private paging = { asked: 0, came: 0 };
+  /** Whether rows are missing because the kernel did not bring them. */
+  private torn = false;
+  private opening = false;
   /** The newest commit that is shown, or whose showing goes on. */
   private seen = 0;
   private changing: Promise<unknown> = Promise.resolve();
-  private redrawPending: (() => Promise<void>) | null = null;
 
   constructor(
     private readonly model: Model,
@@ -70,10 +70,10 @@ export class App implements Owner {
     this.toolbar = new Toolbar({
       tree: () => root.classList.toggle(root.clientWidth > NARROW ? "tree-hidden" : "tree-open"),
       order: (order) => this.run(this.show({ order })),
-      reverse: () => this.run(this.show({ reverse: !this.query.reverse })),
+      reverse: () => this.run(this.show({ reverse: !this.wanted.reverse })),
       columns: () => this.columns(),
       copy: () => this.run(this.copy()),
-      exports: () => exportSheet(this.main, this.rpc, this.query, this.totalText()),
+      exports: () => this.exports(),
       add: () => this.add(),
       remove: () => this.run(this.remove()),
       paste: () => this.paste(""),
@@ -86,9 +86,9 @@ export class App implements Owner {
       goto: (position) => this.goto(position),
       step: (by) => this.goto(Math.max(0, this.grid.focusedPosition()) + by),
       countAll: () => this.run(this.countAll()),
-      pending: () => this.run(this.list()),
-      commit: () => this.run(this.list()),
-      rollback: () => this.run(this.askRollback()),
+      pending: () => this.run(this.edits.list()),
+      commit: () => this.run(this.edits.list()),
+      rollback: () => this.run(this.edits.askRollback()),
     });
     const place = h("div", { class: "grid" });
     this.main.append(place, this.blank);
@@ -99,12 +99,13 @@ export class App implements Owner {
       this.status.element,
     );
     this.grid = new Grid(shadow, place, this);
-    this.grid.onEdit((row, column, value) => this.run(this.edit(row, column, value)));
+    this.edits = new Edits(model, this.rpc, { root, main: this.main, grid: this.grid, status: this.status }, this);
+    this.grid.onEdit((row, column, value) => this.run(this.edits.edit(row, column, value)));
     root.addEventListener("keydown", (event) => this.keyDown(event));
+    for (const event of ["pointerdown", "focusin"]) root.addEventListener(event, ({ target }) => this.leave(target as Element));
     root.addEventListener("copy", (event) => this.copied(event));
     root.addEventListener("paste", (event) => this.pasted(event));
     model.on("change:store", this.storeChosen);
-    model.on("change:pending", this.pendingElsewhere);
   }
 
   async start(): Promise<void> {
@@ -125,8 +126,6 @@ export class App implements Owner {
     this.tree.show(stores, store === null ? null : { store, order: "" });
     if (store === null) this.say("empty", "There are no stores yet", "db.load(name, frame) or db.create(name, ...) makes one.");
     else await this.show({ store, order: this.opened.order ?? "" });
-    const waiting = this.model.get("pending");
-    if (typeof waiting === "number") this.status.changes((this.pending = waiting)); // the page was loaded again
     this.seen = this.opened.seq;
     await this.watch();
   }
@@ -147,13 +146,18 @@ export class App implements Owner {
   }
 
   destroy(): void {
+    for (const dialog of this.root.querySelectorAll("dialog")) dialog.close();
     this.model.off("change:store", this.storeChosen);
-    this.model.off("change:pending", this.pendingElsewhere);
+    this.edits.destroy();
     this.rpc.destroy();
     this.grid.destroy();
   }
 
   // -- what the grid asks ---------------------------------------------------------------------------------------------------
+
+  get store(): string {
+    return this.query.store;
+  }
 
   get editable(): boolean {
     return this.opened?.edit === true && this.model.get("edit") !== false;
@@ -161,17 +165,38 @@ export class App implements Owner {
 
   async page(start: number, size: number): Promise<Page> {
     const { query } = this;
+    const asked = ++this.paging.asked;
     try {
       const page = await this.rpc.search<Page>("page", { query, start, size }, () => query === this.query);
-      if (query === this.query) this.totals(page);
+      if (query !== this.query) throw new Error("another question was asked since");
+      if (page.columns.join("\n") !== this.names().join("\n")) {
+        await this.compare(page.seq);
+        throw new Error(`${query.store} has other columns now`);
+      }
+      if (asked > this.paging.came) {
+        this.paging.came = asked;
+        this.totals(page);
+        this.showBlank(page);
+      }
+      if (this.torn) this.again();
       return page;
     } catch (error) {
-      this.failed(error);
+      if (query === this.query) {
+        this.torn = true;
+        this.failed(error);
+      }
       throw error;
     }
   }
 
+  /** Ask again for the rows that did not come. */
+  private again(): void {
+    this.torn = false;
+    setTimeout(() => this.grid.refresh());
+  }
+
   focused(position: number, row: Row | null): void {
+    if (this.torn && row === null && position >= 0) this.again();
     this.status.at(position);
     this.trait("selection_key", row?.key ?? null);
   }
@@ -190,7 +215,7 @@ export class App implements Owner {
 
   private readonly storeChosen = (): void => {
     const store = this.model.get("store");
-    if (typeof store === "string" && store !== "" && store !== this.query.store) this.run(this.show({ store, order: "" }));
+    if (typeof store === "string" && store !== "" && store !== this.wanted.store) this.run(this.show({ store, order: "" }));
   };
 
   ordering({ name }: Column): { place: number; descending: boolean; leads: boolean } {
@@ -204,34 +229,44 @@ export class App implements Owner {
   }
 
   orderBy({ name }: Column): void {
-    if (this.order()?.fields[0]?.name === name) return this.run(this.show({ reverse: !this.query.reverse }));
+    if (this.order()?.fields[0]?.name === name) return this.run(this.show({ reverse: !this.wanted.reverse }));
     const order = this.schema.orders.find(({ fields: [first] }) => first?.name === name);
     if (order) this.run(this.show({ order: order.name, reverse: false }));
   }
 
   open(row: Row, column: Column): void {
-    this.run(
-      (async () => {
-        const args = { store: this.query.store, key: row.key, column: column.name };
-        const shown = row.cells[this.names().indexOf(column.name)];
-        const value = isCut(shown) ? (await this.rpc.ask<{ value: Wire }>("value", args)).value : (shown ?? null);
-        const editable = this.editable && column.editable;
-        largeEditor(this.root, column, value === null || isCut(value) ? null : String(value), editable, async (given) => {
-          await this.send(row, column, given);
-        });
-      })(),
-    );
+    if (this.opening) return;
+    this.opening = true;
+    this.run(this.openLarge(row, column).finally(() => (this.opening = false)));
+  }
+
+  private async openLarge(row: Row, column: Column): Promise<void> {
+    const { store } = this.query;
+    const shown = row.cells[this.names().indexOf(column.name)];
+    const value = isCut(shown) ? (await this.rpc.ask<{ value: Wire }>("value", { store, key: row.key, column: column.name })).value : (shown ?? null);
+    if (store !== this.query.store) return;
+    const editable = this.editable && column.editable;
+    largeEditor(this.root, column, value === null || isCut(value) ? null : String(value), editable, async (given) => {
+      try {
+        await this.edits.send(store, row, column, given);
+      } catch (error) {
+        this.failed(error); // where the editor was closed meanwhile, nothing else says it
+        throw error;
+      }
+    });
   }
 
   // -- what is shown --------------------------------------------------------------------------------------------------------
 
   /** Show another store, order or search. What is there stays until the first rows are; where they are refused, it stays. */
   private async show(patch: Partial<Query>, anew = false): Promise<void> {
-    const asking = ++this.asking;
     const wanted = this.wanted;
-    const other = anew || (patch.store !== undefined && patch.store !== wanted.store);
-    const query: Query = { ...wanted, ...(other ? PLAIN : {}), ...patch };
-    const known = !other && this.schema.orders.some(({ name }) => name === query.order);
+    if (patch.store === undefined && wanted.store !== this.query.store) return; // of a store that is about to be left
+    const asking = ++this.asking;
+    const fresh = anew || (patch.store !== undefined && patch.store !== wanted.store);
+    const query: Query = { ...wanted, ...(fresh ? PLAIN : {}), ...patch };
+    this.renewing ||= fresh;
+    const known = !this.renewing && this.schema.orders.some(({ name }) => name === query.order);
     if (query.order !== wanted.order && !("prefix" in patch)) Object.assign(query, { prefix: [], startswith: null });
     const reordered = query.order !== this.query.order || query.reverse !== this.query.reverse;
     this.wanted = query;
@@ -242,12 +277,18 @@ export class App implements Owner {
         this.rpc.search<Page>("page", { query, start: 0, size: BLOCK }, () => asking === this.asking),
       ]);
       if (asking !== this.asking) return; // another question came since
+      this.grid.leave(); // an edit of what is left
+      const other = this.renewing;
       const columns = query.columns !== this.query.columns;
+      this.renewing = false;
+      this.torn = false;
+      this.paging.came = this.paging.asked;
       this.query = query;
       this.schema = schema;
       this.root.classList.remove("tree-open", "unopened");
       this.toolbar.show(query.store, schema.orders, query.order, query.reverse, this.editable);
       this.toolbar.columns(first.columns.length, schema.columns.length);
+      if (other && !query.prefix.length && query.startswith === null) this.search.empty();
       if (other || reordered) this.search.setOrder(this.order() as Order, schema.columns, query.reverse);
       if (other) this.search.show(query.where);
       this.search.say("");
@@ -263,6 +304,7 @@ export class App implements Owner {
     } catch (error) {
       if (asking !== this.asking) return;
       this.wanted = this.query;
+      if (this.schema !== EMPTY) this.toolbar.show(this.query.store, this.schema.orders, this.query.order, this.query.reverse, this.editable);
       const searched = "prefix" in patch || "where" in patch;
       if (error instanceof Refused && error.code === "invalid" && searched) this.search.say(error.message, error.column);
       else if (this.schema === EMPTY) this.blankError(error);
@@ -281,7 +323,7 @@ export class App implements Owner {
     return this.schema.orders.find(({ name }) => name === this.query.order);
   }
 
-  private names(): string[] {
+  names(): string[] {
     return this.query.columns ?? this.pageColumns;
   }
 
@@ -297,9 +339,10 @@ export class App implements Owner {
     return shown.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
   }
 
-  private totals({ total, exact }: { total: number | null; exact: boolean }): void {
+  private totals({ total, exact, pending }: { total: number | null; exact: boolean; pending?: number }): void {
     this.pages = { total, exact };
     this.status.totals(total, exact);
+    if (pending !== undefined) this.edits.told(pending);
   }
 
   private totalText(): string {
@@ -334,7 +377,9 @@ export class App implements Owner {
 
   private async seek(key: Wire[]): Promise<void> {
     try {
+      const { query } = this;
       const { position, found } = await this.place(key);
+      if (query !== this.query) return;
       this.goto(position);
       this.search.say("");
       this.status.say(found ? `Found at row ${count(position + 1)}` : `Not found; row ${count(position + 1)} is the nearest after it`, found ? "good" : "news");
@@ -370,76 +415,40 @@ export class App implements Owner {
 
   // -- editing --------------------------------------------------------------------------------------------------------------
 
-  private async edit(row: Row, column: Column, value: Wire): Promise<void> {
-    try {
-      await this.send(row, column, value);
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      if (error.code === "invalid") {
-        this.grid.restore(row, { column: column.name, text: value === null ? "" : String(value), message: error.message });
-        this.status.say(error.message, "bad");
-      } else throw error;
-    }
+  /** End the edit of a cell as Enter does, when something else than the grid is turned to. */
+  private leave(target: Element): void {
+    if (!target.closest(".grid, .ag-popup, dialog")) this.grid.leave();
   }
 
-  /** Send an edit; where others changed the row since, both values are shown and the user decides. */
-  private async send(row: Row, column: Column, value: Wire): Promise<void> {
-    const args = { store: this.query.store, key: row.key, column: column.name, value, columns: this.names() };
-    try {
-      await this.edited(await this.rpc.ask<Edited>("edit", { ...args, seq: row.seq }));
-    } catch (error) {
-      if (!(error instanceof Refused) || error.code !== "stale") throw error;
-      if (!(await this.decide(column, error))) {
-        await this.refresh();
-        return;
-      }
-      await this.edited(await this.rpc.ask<Edited>("edit", { ...args, seq: error.details.seq }));
-    }
-  }
-
-  private async edited({ row, pending }: Edited): Promise<void> {
-    this.grid.restore(row);
-    this.status.say("");
-    await this.changes({ pending });
-  }
-
-  /** Show my value and theirs; says whether mine is to be written over theirs. */
-  private async decide(column: Column, stale: Refused): Promise<boolean> {
-    const { mine, theirs, gone, seq } = stale.details as { mine: Wire; theirs: Wire; gone: boolean; seq: number };
-    const choices = [{ label: gone ? "Close" : "Keep theirs", value: "theirs" }];
-    if (!gone) choices.push({ label: "Use mine", value: "mine" });
-    const answer = await ask(
-      this.root,
-      "Somebody else changed this row",
-      [
-        h("p", { text: gone ? "It was deleted since you saw it. Nothing of yours was written." : `Commit ${seq} changed it since you saw it. Nothing was overwritten.` }),
-        h("dl", { class: "difference" }, h("dt", { text: column.label }), h("dd", {}, "yours ", said(mine, "mine", column.kind), h("br"), "theirs ", said(theirs, "theirs", column.kind))),
-      ],
-      choices,
-    );
-    return answer === "mine";
-  }
-
-  /** Something is pending, or no more: tell how much, and show it. */
-  private async changes({ pending }: { pending?: number }): Promise<void> {
-    this.pending = pending ?? 0;
-    this.status.changes(this.pending);
-    echo(this.model, "pending", "seq");
-    await this.redrawPending?.();
-    await this.refresh();
-  }
-
-  private async refresh(): Promise<void> {
+  /** Fetch what is shown anew. */
+  async refresh(): Promise<void> {
     if (this.pages.total) this.grid.refresh();
     else await this.show({}); // there was nothing to fetch anew
   }
 
   private add(): void {
-    addRow(this.main, this.rpc, this.query.store, this.schema.columns, async (position) => {
-      await this.pendingCount();
-      if (position !== null) this.grid.goto(position);
+    const { store } = this.query;
+    addRow(this.main, this.rpc, store, this.schema.columns, async (key, record) => {
+      await this.edits.count();
+      const values = (this.order()?.fields ?? []).map(({ name }) => record[name]);
+      const place = store === this.query.store ? await this.placeOf(key, values) : null;
+      if (place?.there) this.grid.goto(place.position);
       this.status.say("The row was added; it is pending", "good");
     });
+  }
+
+  /** Where the row with a key stands in what is shown, found by its values of the order, and whether it is there. */
+  private async placeOf(key: string, values: (Wire | undefined)[]): Promise<{ position: number; there: boolean } | null> {
+    const { query } = this;
+    if (!values.length || values.some((value) => value === undefined || isCut(value))) return null;
+    const { position } = await this.place(values);
+    const { rows } = await this.rpc.search<Page>("page", { query, start: position, size: BLOCK }, () => query === this.query);
+    const at = rows.findIndex((row) => row.key === key);
+    return query === this.query ? { position: position + Math.max(0, at), there: at >= 0 } : null;
+  }
+
+  private exports(): void {
+    exportSheet(this.main, this.rpc, () => ({ query: this.query, total: this.totalText() }), (said, kind) => this.status.say(said, kind));
   }
 
   private async remove(): Promise<void> {
@@ -449,81 +458,13 @@ export class App implements Owner {
     if (!rows.length) return this.status.say("Select the rows to delete, or put the focus on one");
     if (!(await deleteRows(this.root, this.rpc, this.query.store, rows))) return;
     this.grid.choose([]);
-    await this.pendingCount();
+    await this.edits.count();
     this.status.say(`${plural(rows.length, "row")} deleted, pending`, "good");
   }
 
   private paste(given: string): void {
     const key = this.schema.orders.find(({ name }) => name === "");
-    pasteRows(this.main, this.rpc, this.query.store, this.schema.columns, key?.unique ?? true, given, () => this.pendingCount());
-  }
-
-  private async list(): Promise<void> {
-    this.redrawPending = await pendingSheet(this.main, {
-      rpc: this.rpc,
-      commit: (message) => this.commit(message),
-      rollback: () => this.rollback(),
-      decided: () => this.pendingCount(),
-      failed: (error) => this.failed(error),
-      closed: () => {
-        this.redrawPending = null;
-      },
-    });
-  }
-
-  private async toCommit(): Promise<void> {
-    if (this.pending) await this.list();
-    else this.status.say("Nothing is pending");
-  }
-
-  private async commit(message: string): Promise<void> {
-    try {
-      const done = this.rpc.ask<{ seq: number }>("commit", { message }).then(({ seq }) => {
-        this.seen = Math.max(this.seen, seq);
-        return seq;
-      });
-      this.changing = Promise.allSettled([this.changing, done]); // the kernel may tell of it, as of any commit, before it answers
-      const seq = await done;
-      this.status.say(`Committed as ${seq}`, "good");
-    } catch (error) {
-      await this.pendingCount();
-      throw error;
-    }
-    this.redrawPending = null;
-    await this.changes({ pending: 0 });
-    await this.stores();
-  }
-
-  private async rollback(): Promise<void> {
-    await this.rpc.ask("rollback");
-    this.redrawPending = null;
-    await this.changes({ pending: 0 });
-    this.status.say("The pending changes are forgotten");
-  }
-
-  private async askRollback(): Promise<void> {
-    const what = plural(this.pending, "pending change");
-    const answer = await ask(
-      this.root,
-      `Forget ${what}?`,
-      [h("p", { text: "They cannot be brought back." })],
-      [
-        { label: "Keep them", value: "" },
-        { label: "Roll back", value: "roll back", class: "danger" },
-      ],
-    );
-    if (answer) await this.rollback();
-  }
-
-  /** Another page that shows this widget changed something. */
-  private readonly pendingElsewhere = (): void => {
-    const pending = this.model.get("pending");
-    if (typeof pending === "number" && pending !== this.pending && !this.rpc.waiting) this.run(this.changes({ pending }));
-  };
-
-  private async pendingCount(): Promise<void> {
-    const { changes } = await this.rpc.ask<{ changes: unknown[] }>("pending");
-    await this.changes({ pending: changes.length });
+    pasteRows(this.main, this.rpc, this.query.store, this.schema.columns, key?.unique ?? true, given, () => this.edits.count());
   }
 
   // -- what others do -------------------------------------------------------------------------------------------------------
@@ -537,23 +478,70 @@ export class App implements Owner {
   private async showChanged({ seq, stores }: Changed): Promise<void> {
     if (seq <= this.seen) return;
     this.seen = seq;
+    const shown = stores.includes(this.query.store);
+    const same = shown && (await this.compare(seq));
     await this.stores();
-    if (!stores.includes(this.query.store)) return;
-    const schema = await this.rpc.ask<Schema>("schema", { store: this.query.store });
-    const same = JSON.stringify([schema.columns, schema.orders]) === JSON.stringify([this.schema.columns, this.schema.orders]);
     if (same) await this.inPlace();
-    else {
-      const { store, order } = this.wanted;
-      const there = schema.orders.some(({ name }) => name === order);
-      await this.show({ store, order: there ? order : "" }, true);
-    }
     echo(this.model, "seq");
-    await this.redrawPending?.();
-    this.status.say(`Commit ${seq} changed ${stores.join(", ")}`, "news");
+    await this.edits.redraw();
+    if (shown) this.status.say(`Commit ${seq} changed ${stores.join(", ")}`, "news");
+  }
+
+  /** Await a commit that is made here: it is known before the kernel tells of it. Says whether others committed before it. */
+  async committing(done: Promise<number>): Promise<{ seq: number; others: boolean }> {
+    const known = done.then((seq) => {
+      const others = seq > this.seen + 1;
+      this.seen = Math.max(this.seen, seq);
+      return { seq, others };
+    });
+    this.changing = Promise.allSettled([this.changing, known]);
+    return known;
+  }
+
+  /** Show what is committed here; what others altered before it is told no more. */
+  async committed(seq: number, others: boolean): Promise<void> {
+    await this.refresh();
+    if (others) await this.compare(seq);
+    await this.stores();
+  }
+
+  /** Look whether the schema at a commit is still the one that is shown; show what there is instead if it is not. */
+  private async compare(seq: number): Promise<boolean> {
+    const { query } = this;
+    const schema = await this.there(this.rpc.ask<Schema>("schema", { store: query.store }));
+    if (!schema) {
+      if (query.store === this.query.store) this.gone(seq);
+      return false;
+    }
+    const { columns, orders } = schema;
+    if (query.store !== this.query.store) return false; // another one is shown by now
+    if (JSON.stringify([columns, orders]) === JSON.stringify([this.schema.columns, this.schema.orders])) return true;
+    const order = orders.some(({ name }) => name === query.order) ? query.order : "";
+    if (query.store === this.wanted.store) await this.show({ store: query.store, order }, true);
+    return false;
+  }
+
+  /** Await what is asked of a store; null if the store is gone. */
+  private async there<T>(asked: Promise<T>): Promise<T | null> {
+    try {
+      return await asked;
+    } catch (error) {
+      if (error instanceof Refused && error.code === "missing") return null;
+      throw error;
+    }
+  }
+
+  /** Say that the store that was shown is no more; the rows of another one with its name are shown when they come. */
+  private gone(seq: number): void {
+    this.renewing = true;
+    this.totals({ total: 0, exact: true });
+    this.grid.empty();
+    this.say("error", `${this.query.store} is gone`, `It was dropped or renamed by commit ${seq}.`);
+    this.blank.prepend(icon("warning"));
   }
 
   private async stores(): Promise<void> {
-    const { stores } = await this.rpc.ask<{ stores: Store[] }>("tree");
+    const { stores } = (await this.there(this.rpc.ask<{ stores: Store[] }>("tree"))) ?? { stores: [] };
     if (this.opened) this.opened.stores = stores;
     this.tree.show(stores, { store: this.query.store, order: this.query.order });
   }
@@ -564,15 +552,12 @@ export class App implements Owner {
     const { top, row: first } = this.grid.place();
     const row = this.grid.row(at) ?? first;
     const before = this.grid.row(at) ? at : top;
-    const key = (this.order()?.fields ?? []).map(({ name }) => row?.cells[this.names().indexOf(name)]);
-    let by = 0;
-    if (row && before > 0 && key.length && key.every((value) => value !== undefined && !isCut(value))) {
-      const { position } = await this.place(key);
-      const { rows } = await this.page(position, BLOCK);
-      by = position + Math.max(0, rows.findIndex(({ key }) => key === row.key)) - before;
-    }
+    const values = (this.order()?.fields ?? []).map(({ name }) => row?.cells[this.names().indexOf(name)]);
+    const { query } = this;
+    const place = row && before > 0 ? await this.placeOf(row.key, values) : null;
+    if (query !== this.query) return; // shown anew meanwhile
     await this.refresh();
-    if (by) this.grid.shift(by);
+    this.grid.shift(place ? place.position - before : 0);
   }
 
   // -- keys and the clipboard -----------------------------------------------------------------------------------------------
@@ -581,7 +566,7 @@ export class App implements Owner {
     const command = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
     const inGrid = this.inGrid(event);
     if (command && event.key.toLowerCase() === "g") this.status.focusPosition();
-    else if (command && event.key.toLowerCase() === "s" && this.editable) this.run(this.toCommit());
+    else if (command && event.key.toLowerCase() === "s" && this.editable) this.run(this.edits.toCommit());
     else if (command && event.key.toLowerCase() === "f" && !(event.target as Element).closest("dialog")) this.search.focus();
     else if (command && inGrid && event.key === "Home") this.goto(0);
     else if (command && inGrid && event.key === "End") this.goto(Infinity);
@@ -629,7 +614,7 @@ export class App implements Owner {
     done.catch((error: unknown) => this.failed(error));
   }
 
-  private failed(error: unknown): void {
+  failed(error: unknown): void {
     if (error instanceof Refused && error.code === "closed") this.root.classList.add("closed");
     this.status.say(error instanceof Error ? error.message : String(error), "bad");
   }

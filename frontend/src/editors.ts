@@ -40,7 +40,7 @@ export function typed(given: string, kind: Kind): Wire {
   if (kind === "float") {
     // "0x10" and "" would be numbers in JavaScript only; the kernel refuses what is none
     const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(trimmed) ? Number(trimmed) : Number.NaN;
-    return Number.isFinite(number) ? number : named(trimmed);
+    return Object.is(number, -0) ? "-0" : Number.isFinite(number) ? number : named(trimmed);
   }
   return trimmed;
 }
@@ -157,6 +157,7 @@ export class Editor implements ICellEditorComp {
   private start: Wire | undefined;
   private key: string | null = null;
   private refused: string | null = null;
+  private entered = false;
 
   init(given: Given): void {
     const { value, data, eventKey, about: column } = given;
@@ -174,6 +175,9 @@ export class Editor implements ICellEditorComp {
       refusal ? h("div", { class: "refusal", role: "alert", text: refusal.message }) : null,
     );
     if (refusal) this.field.input.setAttribute("aria-invalid", "true");
+    this.element.addEventListener("keydown", ({ key }) => {
+      this.entered = key === "Enter";
+    });
   }
 
   getGui(): HTMLElement {
@@ -196,10 +200,10 @@ export class Editor implements ICellEditorComp {
     else if (input instanceof HTMLInputElement) input.select();
   }
 
-  /** Undefined where nothing was changed: then nothing is sent. */
+  /** Undefined where nothing was changed, and what was refused is left without Enter: then nothing is sent. */
   getValue(): Wire | undefined {
     const { value } = this.field;
-    if (this.refused !== null && this.field.typed === this.refused && value !== null) return undefined;
+    if (this.refused !== null && this.field.typed === this.refused && value !== null) return this.entered ? value : undefined;
     return value === this.start || (this.field.typed === text(this.start) && (value === null) === (this.start === null)) ? undefined : value;
   }
 }

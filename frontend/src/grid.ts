@@ -103,6 +103,8 @@ export class Grid {
   private prefetched: Page | null = null;
   private edit: Edit = () => {};
   private refreshing = false;
+  /** By how many rows the view is to be moved when an edit has ended. */
+  private moving = 0;
   private readonly errors = new Map<string, { text: string; message: string }>();
 
   constructor(
@@ -148,7 +150,11 @@ export class Grid {
       onCellKeyDown: (event) => this.keyDown(event as CellKeyDownEvent<Row>),
       onCellEditingStopped: ({ data, column, node }) => {
         if (data && this.errors.delete(errorKey(data.key, column.getColId()))) this.api.refreshCells({ rowNodes: [node], force: true });
-        if (this.refreshing) this.refresh();
+        if (!this.refreshing) return;
+        const by = this.moving;
+        this.moving = 0;
+        this.refresh();
+        this.shift(by);
       },
     });
   }
@@ -214,15 +220,24 @@ export class Grid {
   /** Fetch what is shown anew; with a first page, begin anew from it, at the top. Waits for the end of an edit. */
   refresh(first?: Page): void {
     if (first) {
+      this.refreshing = false;
+      this.moving = 0;
       this.prefetched = first;
       this.errors.clear();
       this.api.deselectAll();
+      this.api.clearFocusedCell();
       this.api.setGridOption("datasource", this.source());
       this.fill(first);
       return;
     }
     this.refreshing = this.api.getEditingCells().length > 0;
     if (!this.refreshing) this.api.refreshInfiniteCache();
+  }
+
+  /** Show no rows. */
+  empty(): void {
+    this.leave();
+    this.api.setGridOption("datasource", { rowCount: 0, getRows: ({ successCallback }) => successCallback([], 0) });
   }
 
   /** Show the row at a position, and focus it. */
@@ -239,7 +254,18 @@ export class Grid {
     this.edit = edit;
   }
 
-  /** Show a row as the kernel has it; with a refusal, mark the cell and go on editing what was typed. */
+  /** End an edit as Enter does: what was typed is not lost. */
+  leave(): void {
+    if (this.editing) this.api.stopEditing();
+  }
+
+  /** Whether the focus is in the grid, or nowhere. */
+  private get focused(): boolean {
+    const active = (this.element.getRootNode() as ShadowRoot).activeElement;
+    return active === null || this.element.contains(active);
+  }
+
+  /** Show a row as the kernel has it; with a refusal, mark the cell, and go on editing what was typed unless something else is done by now. */
   restore(row: Row, refused?: { column: string; text: string; message: string }): void {
     const node = this.api.getRowNode(row.key);
     if (!refused) {
@@ -248,6 +274,7 @@ export class Grid {
     } else if (node?.rowIndex != null) {
       this.errors.set(errorKey(row.key, refused.column), refused);
       this.api.refreshCells({ rowNodes: [node], force: true });
+      if (this.editing || !this.focused) return;
       this.api.setFocusedCell(node.rowIndex, refused.column);
       this.api.startEditingCell({ rowIndex: node.rowIndex, colKey: refused.column });
     }
@@ -263,8 +290,10 @@ export class Grid {
     return position < 0 ? null : (this.api.getDisplayedRowAtIndex(position)?.data ?? null);
   }
 
+  /** The selected rows, in the order in which they stand. */
   chosen(): Row[] {
-    return this.api.getSelectedRows();
+    const nodes = this.api.getSelectedNodes().sort((a, b) => (a.rowIndex ?? Infinity) - (b.rowIndex ?? Infinity));
+    return nodes.flatMap(({ data }) => data ?? []);
   }
 
   choose(rows: Row[]): void {
@@ -298,6 +327,11 @@ export class Grid {
 
   /** Move what is shown and the focus by so many rows, as rows came or went above. */
   shift(by: number): void {
+    if (this.refreshing) {
+      this.moving = by; // from where it is now: nothing is shown anew before
+      return;
+    }
+    if (!by) return;
     const last = Math.max(0, this.api.getDisplayedRowCount() - 1);
     const focused = this.api.getFocusedCell();
     this.api.ensureIndexVisible(Math.min(Math.max(0, this.place().top + by), last), "top");

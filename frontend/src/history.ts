@@ -93,7 +93,9 @@ export class Past extends Panel {
   }
 
   private async read(): Promise<void> {
-    this.log = await this.rpc.ask<Log>("log", { limit: MOST });
+    const log = await this.rpc.ask<Log>("log", { limit: MOST });
+    if (log.seq < this.log.seq) return; // a newer one came first
+    this.log = log;
     this.drawLog();
   }
 

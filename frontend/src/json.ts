@@ -34,6 +34,9 @@ const LOOK = {
   ".cm-tooltip": { border: "1px solid var(--line)", backgroundColor: "var(--surface)", color: "var(--ink)" },
 };
 
+/** A text with this line end only is split there, any other at each line feed: the editor changes no character that was not typed. */
+const BOTH = "\r\n";
+
 /** Open the editor of a value; `save` throws what the kernel says of it, and the editor stays open. */
 export function largeEditor(
   host: HTMLElement,
@@ -43,6 +46,9 @@ export function largeEditor(
   save: (value: Wire) => Promise<void>,
 ): void {
   const isJson = column.kind === "json";
+  const ends = (whole ?? "").replaceAll(BOTH, "").match(/[\r\n]/) || !whole?.includes(BOTH) ? "\n" : BOTH;
+  let sending = false;
+  let warned = false;
   const shown = isJson && whole !== null ? pretty(whole) : (whole ?? "");
   const status = h("div", { class: "json-status", role: "status" });
   const place = h("div", { class: "code" });
@@ -54,6 +60,7 @@ export function largeEditor(
     EditorView.lineWrapping,
     EditorView.contentAttributes.of({ "aria-label": `${column.label} as text` }),
     EditorState.readOnly.of(!editable),
+    isJson ? [] : EditorState.lineSeparator.of(ends),
     EditorView.editable.of(true),
     keymap.of([{ key: "Mod-Enter", run: () => (accept(), true) }, indentWithTab, ...defaultKeymap, ...historyKeymap, ...foldKeymap]),
   ];
@@ -78,6 +85,18 @@ export function largeEditor(
     state: EditorState.create({ doc: shown, extensions }),
   });
 
+  dialog.addEventListener("cancel", (event) => {
+    if (warned || !editable || typed() === shown) return;
+    event.preventDefault();
+    warned = true;
+    status.textContent = "This is not saved; Escape again forgets it";
+    status.classList.add("bad");
+  });
+
+  function typed(): string {
+    return view.state.sliceDoc();
+  }
+
   function told(): void {
     let first: { from: number; message: string } | null = null;
     forEachDiagnostic(view.state, ({ message }, from) => {
@@ -97,6 +116,8 @@ export function largeEditor(
   }
 
   async function send(value: Wire): Promise<void> {
+    if (sending) return;
+    sending = true;
     try {
       await save(value);
       dialog.close("saved");
@@ -104,11 +125,12 @@ export function largeEditor(
       status.textContent = error instanceof Error ? error.message : String(error);
       status.classList.add("bad");
     }
+    sending = false;
   }
 
   function accept(): void {
     if (!editable) return;
-    const given = view.state.doc.toString();
+    const given = typed();
     if (given === shown && whole !== null) return dialog.close(""); // as it was stored, to the last blank
     if (!isJson) return void send(given);
     const wrong = blank(view) ? [{ from: 0, to: 0, severity: "error" as const, message: "Nothing is no document" }] : mistakes(view);

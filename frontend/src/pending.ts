@@ -19,22 +19,33 @@ export interface Deciding {
   closed(): void;
 }
 
-/** Open the list of pending changes; returns what draws it anew. */
-export async function pendingSheet(host: HTMLElement, deciding: Deciding): Promise<() => Promise<void>> {
+/** Open the list of pending changes; returns what draws it, the first time and again. */
+export function pendingSheet(host: HTMLElement, deciding: Deciding): () => Promise<void> {
   const { body, foot, close } = sheet(host, "Pending changes", deciding.closed);
   const message = h("input", { type: "text", "aria-label": "Message of the commit", placeholder: "What is this commit? (optional)", autocomplete: "off" });
-  const rollback = button("Roll back", () => run(deciding.rollback().then(close)), { class: "danger", icon: "undo" });
-  const commit = button("Commit", () => run(deciding.commit(message.value).then(close)), { class: "primary" });
+  const rollback = button("Roll back", () => run(() => deciding.rollback().then(close)), { class: "danger", icon: "undo" });
+  const commit = button("Commit", () => run(() => deciding.commit(message.value).then(close)), { class: "primary" });
   message.addEventListener("keydown", (event) => event.key === "Enter" && !commit.disabled && commit.click());
   foot.append(h("div", { class: "foot-line" }, message), h("div", { class: "foot-line end" }, rollback, commit));
 
-  function run(done: Promise<unknown>): void {
-    done.catch(deciding.failed);
+  let working = false;
+  let turn = 0;
+  commit.disabled = rollback.disabled = true; // what is not seen is not committed
+
+  /** Do one thing at a time: a second click does nothing. */
+  function run(work: () => Promise<unknown>): void {
+    if (working) return;
+    working = true;
+    work()
+      .catch(deciding.failed)
+      .finally(() => (working = false));
   }
 
-  async function decide(op: string, args: object): Promise<void> {
-    await deciding.rpc.ask(op, args);
-    await deciding.decided();
+  function decide(op: string, args: object): void {
+    run(async () => {
+      await deciding.rpc.ask(op, args);
+      await deciding.decided();
+    });
   }
 
   function card(change: Change): HTMLElement {
@@ -51,7 +62,7 @@ export async function pendingSheet(host: HTMLElement, deciding: Deciding): Promi
         { class: "change-head" },
         h("span", { class: `kind ${change.kind}`, text: VERBS[change.kind] }),
         h("span", { class: "where", title: `${change.store} ${change.key}` }, h("span", { class: "store", text: change.store }), " ", change.key),
-        button(`Undo this change of ${change.key}`, () => run(decide("discard", { change: change.id })), {
+        button(`Undo this change of ${change.key}`, () => decide("discard", { change: change.id }), {
           icon: "undo",
           bare: true,
           class: "quiet",
@@ -83,14 +94,17 @@ export async function pendingSheet(host: HTMLElement, deciding: Deciding): Promi
       h(
         "div",
         { class: "foot-line end" },
-        button("Keep theirs", () => run(decide("resolve", { change: change.id, keep: "theirs" }))),
-        button("Keep mine", () => run(decide("resolve", { change: change.id, keep: "mine" })), { class: "primary" }),
+        button("Keep theirs", () => decide("resolve", { change: change.id, keep: "theirs" })),
+        button("Keep mine", () => decide("resolve", { change: change.id, keep: "mine" }), { class: "primary" }),
       ),
     );
   }
 
   async function draw(): Promise<void> {
+    const asked = ++turn;
     const { changes } = await deciding.rpc.ask<{ changes: Change[] }>("pending");
+    if (asked !== turn) return; // it is drawn once more
+    const within = body.contains((body.getRootNode() as ShadowRoot).activeElement);
     const stale = changes.filter(({ state }) => state === "stale").length;
     body.replaceChildren(
       h("p", { class: "lead" }, plural(changes.length, "change"), stale ? `, ${stale} of them stale: decide before you commit` : ", seen by nobody else until you commit"),
@@ -98,9 +112,9 @@ export async function pendingSheet(host: HTMLElement, deciding: Deciding): Promi
     );
     commit.disabled = changes.length === 0 || stale > 0;
     rollback.disabled = changes.length === 0;
+    if (within) (body.querySelector("button") ?? message).focus(); // what had the focus is gone
   }
 
-  await draw();
   message.focus();
   return draw;
 }

@@ -8,8 +8,14 @@ import { Refused, type Rpc } from "./rpc";
 import { ask, sheet } from "./sheet";
 import type { Column, Reported, Row, Wire } from "./wire";
 
-/** Open the form of a new row; `done` gets where it stands now. */
-export function addRow(host: HTMLElement, rpc: Rpc, store: string, columns: Column[], done: (position: number | null) => Promise<void>): void {
+/** Open the form of a new row; `done` gets its key and its values. */
+export function addRow(
+  host: HTMLElement,
+  rpc: Rpc,
+  store: string,
+  columns: Column[],
+  done: (key: string, record: Record<string, Wire>) => Promise<void>,
+): void {
   const { body, foot, close } = sheet(host, `New row of ${store}`);
   const problem = h("p", { class: "refusal", role: "alert" });
   const fields = new Map<string, { field: Field; message: HTMLElement }>();
@@ -34,7 +40,10 @@ export function addRow(host: HTMLElement, rpc: Rpc, store: string, columns: Colu
       ),
     );
   }
+  let adding = false;
   const add = async (again: boolean): Promise<void> => {
+    if (adding) return; // a second click adds no second row
+    adding = true;
     problem.textContent = "";
     for (const { field, message } of fields.values()) {
       message.textContent = "";
@@ -43,9 +52,9 @@ export function addRow(host: HTMLElement, rpc: Rpc, store: string, columns: Colu
     const record: Record<string, Wire> = {};
     for (const [name, { field }] of fields) record[name] = field.value;
     try {
-      const { position } = await rpc.ask<{ position?: number | null }>("insert", { store, record });
+      const { key } = await rpc.ask<{ key: string }>("insert", { store, record });
       if (!again) close();
-      await done(position ?? null);
+      await done(key, record);
     } catch (error) {
       const about = error instanceof Refused && error.column !== null ? fields.get(error.column) : undefined;
       const said = error instanceof Error ? error.message : String(error);
@@ -55,6 +64,7 @@ export function addRow(host: HTMLElement, rpc: Rpc, store: string, columns: Colu
         about.field.input.focus();
       } else problem.textContent = said;
     }
+    adding = false;
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -101,7 +111,12 @@ export function pasteRows(host: HTMLElement, rpc: Rpc, store: string, columns: C
     "aria-label": "Rows, tab separated",
     placeholder: "Copy cells in a spreadsheet and paste them here (Ctrl+V). A first line with column names is understood.",
   });
-  area.value = given;
+  /** What was pasted as it came, and as the area has it, which knows one kind of line ends only. */
+  let whole = { given: "", shown: "" };
+  const take = (text: string): void => {
+    area.value = text;
+    whole = { given: text, shown: area.value };
+  };
   const mode = h(
     "select",
     { "aria-label": "What to do with keys that are there" },
@@ -116,10 +131,10 @@ export function pasteRows(host: HTMLElement, rpc: Rpc, store: string, columns: C
 
   /** The columns of the cells, and the rows without a line of names. */
   function read(): { names: string[]; rows: string[][]; text: string } {
-    const rows = cellsOf(area.value);
+    const rows = cellsOf(area.value === whole.shown ? whole.given : area.value).filter((row) => row.length > 1 || row[0] !== ""); // an empty line is no row
     const first = rows[0] ?? [];
     const named = first.length > 0 && first.every((name) => by.has(name.trim()));
-    if (!named) return { names: into.slice(0, first.length).map(({ name }) => name), rows, text: area.value };
+    if (!named) return { names: into.slice(0, first.length).map(({ name }) => name), rows, text: tsv(rows) };
     const rest = rows.slice(1);
     return { names: first.map((name) => by.get(name.trim())?.name ?? name), rows: rest, text: tsv(rest) };
   }
@@ -143,6 +158,7 @@ export function pasteRows(host: HTMLElement, rpc: Rpc, store: string, columns: C
   }
 
   async function paste(): Promise<void> {
+    const given = area.value;
     const { names, text } = read();
     go.disabled = true;
     try {
@@ -154,7 +170,7 @@ export function pasteRows(host: HTMLElement, rpc: Rpc, store: string, columns: C
       );
       result.scrollIntoView({ block: "nearest" });
       await done();
-      if (!bad.length) {
+      if (!bad.length && area.value === given) {
         area.value = "";
         preview.replaceChildren();
       } else go.disabled = false;
@@ -165,6 +181,13 @@ export function pasteRows(host: HTMLElement, rpc: Rpc, store: string, columns: C
   }
 
   area.addEventListener("input", look);
+  area.addEventListener("paste", (event) => {
+    if (area.selectionStart > 0 || area.selectionEnd < area.value.length) return;
+    event.preventDefault();
+    take(event.clipboardData?.getData("text/plain") ?? "");
+    look();
+  });
+  take(given);
   body.append(area, h("label", { class: "line-label" }, h("span", { text: "Keys" }), mode), result, preview);
   foot.append(h("div", { class: "foot-line end" }, button("Close", close), go));
   look();

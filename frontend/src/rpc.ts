@@ -52,6 +52,7 @@ interface Asked {
 
 const TIMEOUT = 60_000;
 const BUSY = 1_000;
+const CLOSED = "the view was closed";
 /** How often the kernel is asked how far work is, in milliseconds. */
 const PACE = 300;
 const LOST = "the kernel is gone";
@@ -66,6 +67,8 @@ export class Rpc {
   private next = Math.floor(Math.random() * 2 ** 40) * 2 ** 10;
   private late = 0;
   private gone = false;
+  private closed = false;
+  private readonly idle = new Set<() => void>();
 
   constructor(
     private readonly model: Model,
@@ -105,8 +108,12 @@ export class Rpc {
   /** Ask for what takes long, and hear meanwhile how far it is. */
   async task<T>(op: string, args: object, onFar: (far: Far) => void): Promise<T> {
     let done = false;
+    let asked = false;
     const watch = setInterval(async () => {
+      if (asked) return; // the kernel has not said it yet
+      asked = true;
       const far = await this.ask<Partial<Far>>("progress").catch(() => ({}) as Partial<Far>);
+      asked = false;
       if (!done && far.what !== undefined) onFar({ what: far.what, done: far.done ?? 0, total: far.total ?? null });
     }, PACE);
     try {
@@ -127,9 +134,16 @@ export class Rpc {
     return this.asked.size > 0;
   }
 
+  /** Call back when the last answer has come, and what follows from it was done. */
+  whenIdle(callback: () => void): void {
+    this.idle.add(callback);
+  }
+
   destroy(): void {
+    this.idle.clear();
+    this.closed = true;
     this.model.off("msg:custom", this.receive);
-    this.settle("closed", "the view was closed");
+    this.settle("closed", CLOSED);
   }
 
   /** The kernel is gone, and what it knew: nobody will answer any more. */
@@ -145,6 +159,7 @@ export class Rpc {
   }
 
   private once<T>(op: string, args: object): Promise<T> {
+    if (this.closed) return Promise.reject(new Refused("closed", CLOSED, {}));
     const id = this.next++;
     return new Promise<T>((resolve, reject) => {
       let late = false;
@@ -161,6 +176,7 @@ export class Rpc {
         clearTimeout(lost);
         this.asked.delete(id);
         if (late && --this.late === 0) this.onBusy(false);
+        if (!this.waiting) setTimeout(() => this.rested());
         if (error) reject(new Refused(String(error.code), String(error.message), error));
         else resolve(ok as T);
       };
@@ -172,6 +188,13 @@ export class Rpc {
         this.lose(); // the host has no kernel to send it to
       }
     });
+  }
+
+  private rested(): void {
+    if (this.waiting) return; // something was asked since
+    const callbacks = [...this.idle];
+    this.idle.clear();
+    for (const callback of callbacks) callback();
   }
 
   private readonly receive = (message: { id?: number; ok?: unknown; error?: Record<string, unknown>; event?: string }): void => {

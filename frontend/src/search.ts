@@ -111,6 +111,11 @@ export class Search {
     this.marked();
   }
 
+  /** Forget what was typed into the boxes of the order. */
+  empty(): void {
+    for (const input of this.inputs) input.value = "";
+  }
+
   /** Put what is looked for into the boxes. */
   show(where: string): void {
     this.condition.value = where;

@@ -89,6 +89,8 @@ export interface Page extends Searched {
   exact: boolean;
   seq: number;
   columns: string[];
+  /** How many changes wait. */
+  pending: number;
 }
 
 export interface Store {

@@ -31,6 +31,8 @@ const ON_ERROR = { raise: "refuse to load", report: "leave it out and report it"
 export class Wizard extends Panel {
   private shown: Preview | null = null;
   private types: Record<string, string> = {};
+  /** The types that the kernel knows. */
+  private told: Record<string, string> = {};
   private specification: Specification | null = null;
   private pasted = false;
   private turn = 0;
@@ -114,8 +116,8 @@ export class Wizard extends Panel {
   /** Take what the kernel says. */
   private take(): void {
     const types = (this.model.get("types") as Record<string, string> | undefined) ?? {};
-    const changed = JSON.stringify(types) !== JSON.stringify(this.types);
-    this.types = types;
+    const changed = JSON.stringify(types) !== JSON.stringify(this.told);
+    if (changed) this.types = this.told = types; // else what was chosen here and is being looked at stays
     this.specification = (this.model.get("specification") as Specification | null | undefined) ?? null;
     if (this.name.value !== (this.model.get("name") ?? "")) this.name.value = String(this.model.get("name") ?? "");
     this.ifExists.value = String(this.model.get("if_exists") ?? "raise");
@@ -138,7 +140,7 @@ export class Wizard extends Panel {
     const { value } = pasted ? this.text : this.source;
     if (!value.trim()) return;
     this.pasted = pasted;
-    this.types = {};
+    this.types = this.told = {};
     this.tell("types", {});
     if (!pasted) this.tell("source", value.trim());
     void this.attempt(this.look()).then((done) => !done && this.after(false));
@@ -190,9 +192,13 @@ export class Wizard extends Panel {
     this.types = word ? { ...others, [name]: word } : others;
     void this.attempt(this.look()).then((done) => {
       if (!done) {
-        this.types = before; // what cannot be read is not chosen
+        this.types = this.told = before; // what cannot be read is not chosen
+        this.tell("types", before);
         if (this.shown) this.drawPreview(this.shown);
-      } else this.tell("types", this.types);
+      } else {
+        this.told = this.types;
+        this.tell("types", this.types);
+      }
       this.preview.querySelector<HTMLElement>(`select[aria-label="Type of ${CSS.escape(name)}"]`)?.focus();
     });
   }

@@ -39,7 +39,7 @@ _MOMENT = re.compile(rf"{_DATE}(?:[T ]{_CLOCK})?\s?(Z|[+-]\d\d:?\d\d(?::\d\d)?)?
 _COUNTED = re.compile(r"@(-?\d{1,20})")
 _INSIGNIFICANT = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
 _EPOCH = datetime(1970, 1, 1)
-_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf, "-0": -0.0}
 _NOT_A_TIME = -(1 << 63)
 t = pa.types
 
@@ -183,10 +183,13 @@ def _floats(kind: Any) -> Form:
     fits = to_storage(kind)
     narrow = {16: np.float16, 32: np.float32}.get(kind.bit_width)
 
-    def say(value: float) -> Any:
+    def plain(value: float) -> Any:
         if math.isfinite(value):
             return value if narrow is None else float(str(narrow(value)))  # the shortest number that is this one
         return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+    def say(value: float) -> Any:  # a browser writes the number -0 as 0
+        return "-0" if value == 0 and math.copysign(1, value) < 0 else plain(value)
 
     def read(value: Any) -> float:
         if isinstance(value, str):
@@ -200,7 +203,10 @@ def _floats(kind: Any) -> Form:
         number: float = fits(value)
         return number
 
-    return _scalar("float", say, read, lambda array: [say(value) for value in array.cast(pa.float64()).to_pylist()])
+    def many(array: Any) -> list[Any]:
+        return [say(value) for value in array.cast(pa.float64()).to_pylist()]
+
+    return _scalar("float", say, read, many, (plain, read))
 
 
 def _decimals(kind: Any) -> Form:

@@ -30,51 +30,99 @@ class HttpModel {
   on(event, callback) { this.listeners.set(event, [...(this.listeners.get(event) ?? []), callback]); }
   off(event, callback) { this.listeners.set(event, (this.listeners.get(event) ?? []).filter((one) => one !== callback)); }
   get(name) { return this.traits[name]; }
-  set(name, value) { this.traits[name] = value; }
+  set(name, value) {
+    if (JSON.stringify(this.traits[name]) === JSON.stringify(value)) return;
+    this.traits[name] = value;
+    for (const one of [...(this.listeners.get(`change:${name}`) ?? [])]) one();
+  }
   save_changes() {}
   tell(message) { for (const one of this.listeners.get("msg:custom") ?? []) one(message); }
+  // of one kind they come in the order in which they were sent, as to a kernel; pages may pass each other
+  asked = new Map();
+  async inTurn(message) {
+    const before = message.op === "page" ? null : this.asked.get(message.op);
+    const answer = Promise.resolve(before).then(() => this.post("/rpc", message));
+    this.asked.set(message.op, answer.catch(() => null));
+    return answer;
+  }
   async post(path, body) { return (await fetch(path, { method: "POST", body: JSON.stringify(body) })).json(); }
-  async send(message) {
+  send(message) { this.carry(message).catch((error) => window.lost.push(String(error))); }
+  async carry(message) {
     const watches = message.op === "watch" && message.args.on;
     const seq = watches ? (await this.post("/rpc", { id: 0, op: "poll", args: { seq: 0 } })).ok.seq : 0;
-    this.tell(await this.post("/rpc", message));
+    this.tell(await this.inTurn(message));
     if (watches) this.watch(seq);
   }
   async watch(seq) {
-    for (;;) {
+    while (this.listeners.get("msg:custom")?.length) {
       const event = await this.post("/changed", { seq });
       if (event) { seq = event.seq; this.tell(event); }
     }
   }
 }
 window.keys = [];
+window.lost = [];
 document.addEventListener("keydown", (event) => window.keys.push(event.key));
 window.model = new HttpModel();
-window.close = view.render({ model: window.model, el: document.getElementById("place") });
+window.show = (model = window.model) => (window.close = view.render({ model, el: document.getElementById("place") }));
+window.HttpModel = HttpModel;
+window.show();
 </script></body></html>
 """
 
 
 class Served:
-    """A view at an address. ``messages`` are the ops that were asked; ``hold`` keeps the answers of an op back until it is set."""
+    """A view at an address. ``messages`` are the ops that were asked.
+
+    ``holds`` keep the messages of an op back until they are set, ``late`` the answers to them, which are made before.
+    Commits of others are told while ``watched`` is set.
+    """
 
     def __init__(self, target: Any, *, edit: bool = True) -> None:
         self.view = View(target, edit=edit)
         self.messages: list[dict[str, Any]] = []
         self.holds: dict[str, threading.Event] = {}
+        self.late: dict[str, threading.Event] = {}
+        self.watched = threading.Event()
+        self.watched.set()
         self.ended = False
 
     def handle(self, message: dict[str, Any]) -> dict[str, Any]:
         """Answer a message, as a kernel would."""
         self.messages.append(message)
-        held = self.holds.get(message["op"])
+        held, late = self.holds.get(message["op"]), self.late.get(message["op"])
         if held is not None:
             held.wait(30)
-        return self.view.handle(message)
+        answer = self.view.handle(message)
+        if late is not None:
+            late.wait(30)
+        return answer
+
+    @contextmanager
+    def held(self, op: str) -> Iterator[None]:
+        """Keep back the messages of an op that come meanwhile; they are handled after."""
+        self.holds[op] = held = threading.Event()
+        try:
+            yield
+        finally:
+            self.holds.pop(op, None)
+            held.set()
+
+    @contextmanager
+    def answered_late(self, op: str) -> Iterator[None]:
+        """Handle the messages of an op that come meanwhile, and keep their answers back until after."""
+        self.late[op] = late = threading.Event()
+        try:
+            yield
+        finally:
+            self.late.pop(op, None)
+            late.set()
 
     def changed(self, seq: int) -> dict[str, Any] | None:
         """Wait a moment for commits."""
-        return None if self.ended else self.view.changed_since(seq, wait=0.2)
+        if self.ended or not self.watched.wait(0.2):
+            return None
+        return self.view.changed_since(seq, wait=0.2)
 
     def asked(self, op: str) -> list[dict[str, Any]]:
         """Return the arguments of the messages of one op."""

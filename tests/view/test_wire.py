@@ -198,3 +198,10 @@ def test_a_cell_edited_with_its_own_value_changes_nothing(data: Any) -> None:
         for name, cell in shown["cells"].items():
             if name != "k":
                 assert browser.edit("s", shown, name, cell)["pending"] == 0
+
+
+def test_a_negative_zero_is_told_as_text_which_a_browser_keeps() -> None:
+    wire = form(pa.float64())
+    assert wire.column(pa.array([-0.0, 0.0, None])) == ["-0", 0.0, None]
+    assert str(wire.read("-0")) == "-0.0"
+    assert form(pa.list_(pa.float64())).say([-0.0]) == "[-0.0]"
