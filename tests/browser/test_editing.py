@@ -219,6 +219,9 @@ def test_a_document_that_the_store_refuses_stays_open_with_the_reason(seen: Show
     seen.page.keyboard.insert_text('{"name": 5}')
     seen.button("Save").click()
     expect(seen.dialog.locator(".json-status.bad")).to_contain_text("tree")
+    seen.dialog.locator(".cm-content").press("ArrowLeft")  # the syntax is looked at again
+    expect(seen.dialog.locator(".cm-content")).to_be_focused()
+    expect(seen.dialog.locator(".json-status.bad")).to_contain_text("tree")
     seen.button("Cancel").click()
     seen.shows(3, tree='{"name":"n3","deep":[0,1,2]}')
     assert seen.pending() == []
