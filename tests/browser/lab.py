@@ -82,7 +82,7 @@ class Notebook:
     def open(self, *, anew: bool = True) -> None:
         """Load the page and wait for the kernel."""
         self.page.goto(f"{self.lab.url}/{self.lab.interface.path}/{self.name}.ipynb{'?reset' if anew else ''}")
-        expect(self.cells.first).to_be_visible()
+        expect(self.cells.first).to_be_visible(timeout=4 * PATIENCE)
         self.kernel.wait()
         expect(self.page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_visible()
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 import sopnb
 from tests.api_support import QUIET
 from tests.browser.grid import Grid
-from tests.browser.host import ROOT, Host, errors_of, free_port, needs_bundle, serving
+from tests.browser.host import PATIENCE, ROOT, Host, errors_of, free_port, needs_bundle, serving
 
 WEATHER = pd.DataFrame({"origin": ["EWR", "EWR", "JFK", "JFK"], "hour": [1, 2, 1, 2], "temp": [39.0, 38.5, 39.9, 39.9]})
 SETTINGS = '[runtime]\nauto_instantiate = true\n[display]\ntheme = "system"\n'
@@ -99,7 +99,7 @@ class Shown:
         self.host, self.page = host, page
         self.errors = errors_of(page)
         page.goto(host.url)
-        expect(self.said("past")).to_be_visible()
+        expect(self.said("past")).to_be_visible(timeout=10 * PATIENCE)  # marimo begins, and imports pandas
 
     def region(self, label: str) -> Locator:
         return self.page.get_by_role("region", name=label, exact=True)
