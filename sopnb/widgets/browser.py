@@ -27,7 +27,8 @@ class Shell(anywidget.AnyWidget):
     """A widget whose script is the bundle and whose requests a view answers: one request, one answer.
 
     What takes long is done in a thread of its own: so the kernel hears of what else is asked, how far it is and whether it is to end.
-    Where a saved notebook is shown without its kernel, the first page is there as HTML.
+    What shows a saved notebook and draws no widgets (a code host, nbconvert, a notebook that is not trusted) shows the first page as HTML;
+    what draws widgets has nothing to draw from another kernel until the cell is run again.
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
