@@ -133,6 +133,6 @@ def shown(browser: Browser, target: Any, *, edit: bool = True, **how: Any) -> It
             seen = Shown(context.new_page(), view, url)
             yield seen
             assert seen.outside == []
-            assert seen.complaints == []
+            assert seen.complaints == [], seen.complaints
         finally:
             context.close()
