@@ -230,7 +230,8 @@ export class Grid {
       this.fill(first);
       return;
     }
-    this.refreshing = this.api.getEditingCells().length > 0;
+    if (this.api.isDestroyed()) return;
+    this.refreshing = this.editing;
     if (!this.refreshing) this.api.refreshInfiniteCache();
   }
 
@@ -302,7 +303,7 @@ export class Grid {
   }
 
   get editing(): boolean {
-    return this.api.getEditingCells().length > 0;
+    return !this.api.isDestroyed() && this.api.getEditingCells().length > 0;
   }
 
   focusedColumn(): Column | null {
@@ -379,7 +380,7 @@ export class Grid {
 
   /** Whether a cell of these rows is edited: no other row may come under its editor, the edit would be made on that one. */
   private editedWithin(start: number, end: number): boolean {
-    return this.api.getEditingCells().some(({ rowIndex }) => rowIndex >= start && rowIndex < end);
+    return this.editing && this.api.getEditingCells().some(({ rowIndex }) => rowIndex >= start && rowIndex < end);
   }
 
   /** Resolves when an edit ends. */
