@@ -222,6 +222,7 @@ export class Grid {
     if (first) {
       this.refreshing = false;
       this.moving = 0;
+      if (this.api.getDisplayedRowCount()) this.api.ensureIndexVisible(0, "top"); // while these rows are there: fewer may come
       this.prefetched = first;
       this.errors.clear();
       this.api.deselectAll();

@@ -194,6 +194,27 @@ def test_an_order_by_an_index_either_way(seen: Shown) -> None:
     expect(seen.box("dest")).to_have_attribute("aria-label", re.compile("^dest, descending"))
 
 
+@pytest.mark.parametrize("how", ["many", "few", "order", "reverse"])
+def test_what_is_sought_far_down_is_shown_from_its_top(seen: Shown, flights: Any, how: str) -> None:
+    seen.page.get_by_label("Go to row").fill(f"{MANY}")
+    seen.press("Enter")
+    expect(seen.cell(MANY - 1, "number")).to_be_in_viewport()
+    store = flights["flights"]
+    if how == "order":
+        seen.order("by_dest")
+        found = store.by("by_dest")
+    elif how == "reverse":
+        seen.button("Reverse the order").click()
+        found = store.reverse()
+    else:
+        condition = "delay > 0.0" if how == "many" else "number == 7"
+        seen.condition.fill(condition)
+        seen.condition.press("Enter")
+        found = store.where(condition)
+    expect(seen.cell(0, "number")).to_be_in_viewport()
+    seen.shows(0, number=str(found.row(0)["number"]))
+
+
 def test_a_header_orders_by_the_index_that_it_leads_and_other_headers_by_nothing(seen: Shown) -> None:
     seen.page.locator(".ag-header-cell[col-id='dest'] .head").click()
     seen.shows(0, dest="ATL")

@@ -218,6 +218,7 @@ def test_a_page_of_another_search_that_comes_late_tells_no_total(browser: Browse
             late = [message for message in seen.served.messages if message["op"] == "page"]
         expect(seen.total).to_have_text(" of 400")
         assert late
+        seen.shows(0, number="7")
 
 
 def test_boxes_of_the_search_are_empty_in_another_store(seen: Shown) -> None:
