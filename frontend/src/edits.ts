@@ -46,6 +46,8 @@ export class Edits {
   private pending = 0;
   /** The commits that were made here. */
   private readonly own = new Set<number>();
+  /** The last commit that was made here, until its number is known. */
+  private committing: Promise<unknown> = Promise.resolve();
   /** What draws the list of pending changes, while it is open. */
   private drawn: (() => Promise<void>) | null = null;
 
@@ -100,6 +102,7 @@ export class Edits {
       } catch (error) {
         if (!(error instanceof Refused) || error.code !== "stale" || error.details.seq === seq) throw error;
         const now = Number(error.details.seq);
+        await this.committing; // it may have made the row what it is
         if (!this.own.has(now) && !(await this.decide(column, error))) {
           await this.shown.refresh();
           return;
@@ -165,12 +168,15 @@ export class Edits {
   }
 
   private async commit(message: string): Promise<void> {
-    const done = this.rpc.ask<{ seq: number }>("commit", { message }).then(({ seq }) => seq);
+    const done = this.rpc.ask<{ seq: number }>("commit", { message }).then(({ seq }) => {
+      this.own.add(seq);
+      return seq;
+    });
+    this.committing = done.catch(() => {});
     const { seq, others } = await this.shown.committing(done).catch(async (error: unknown) => {
       await this.count();
       throw error;
     });
-    this.own.add(seq);
     this.drawn = null;
     this.told(0);
     echo(this.model, "pending", "seq");

@@ -440,6 +440,23 @@ def test_an_edit_during_ones_own_commit_asks_nothing(seen: Shown, db: Any) -> No
     assert cells(seen) == [("things", "2", "note", "later")]
 
 
+def test_an_edit_that_is_answered_before_ones_own_commit_asks_nothing(seen: Shown, db: Any) -> None:
+    seen.edit(2, "big", "5")
+    seen.shows(2, big="5")
+    seen.button("Commit").click()
+    with seen.served.answered_late("commit"):
+        seen.sheet.get_by_role("button", name="Commit").click()
+        while db["things"][2]["big"] != 5:
+            seen.page.evaluate("new Promise(requestAnimationFrame)")
+        with seen.page.expect_response(lambda answer: '"op":"edit"' in (answer.request.post_data or "")) as answered:
+            seen.edit(2, "note", "later")
+        assert answered.value.json()["error"]["code"] == "stale"
+    seen.shows(2, note="later")
+    expect(seen.button("1 change")).to_be_visible()
+    expect(seen.dialog).to_have_count(0)
+    assert cells(seen) == [("things", "2", "note", "later")]
+
+
 def test_rows_pasted_during_a_commit_wait_for_the_next(seen: Shown, db: Any) -> None:
     seen.edit(2, "big", "5")
     seen.shows(2, big="5")
