@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -60,24 +60,26 @@ class Report(Sequence[Problem]):
         )
 
 
-def check_database(state: State, blobs: Blobs, pins: Pins, *, uuid: bytes) -> Report:
+def check_database(state: State, newest: Callable[[], State], blobs: Blobs, pins: Pins, *, uuid: bytes) -> Report:
     """Read every layer of every store, and look at every blob: order, counts, separators, checksums, orphans, missing blobs.
 
-    Of past states that are kept it only sees whether their blobs are there, and whole at the end.
+    Of past states that are kept it only sees whether their blobs are there, and whole at the end. Others may commit and collect
+    meanwhile: the newest state, when the blobs have been listed, says which past states are kept.
     """
     problems = [problem for store in state.every for problem in _store(store)]
     problems += [problem for store in state.every for problem in _projection(store, state)]
-    return Report([*problems, *_blobs(state, blobs, pins, uuid)])
+    return Report([*problems, *_blobs(state, newest, blobs, pins, uuid)])
 
 
-def _blobs(state: State, blobs: Blobs, pins: Pins, uuid: bytes) -> Iterator[Problem]:
+def _blobs(state: State, newest: Callable[[], State], blobs: Blobs, pins: Pins, uuid: bytes) -> Iterator[Problem]:
     there = dict(blobs.names())
     needed = {blob for store in state.by_id.values() for blob in store.blobs}
     for blob in sorted(needed - there.keys()):
         yield Problem("", f"blob {blob}", "it is missing")
-    tags = set(state.tags.values())
+    now = newest()
+    tags = set(now.tags.values())
     for blob in sorted(state.dropped.keys() - there.keys()):
-        if collect.needed(state.dropped[blob], state.horizon, tags, ()):
+        if collect.needed(state.dropped[blob], now.horizon, tags, ()):
             yield Problem("", f"blob {blob}", "it is missing, and past states that are kept need it")
     for blob in sorted((state.live.keys() | state.dropped.keys()) & there.keys()):
         try:

@@ -507,7 +507,7 @@ class Engine:
     def check(self) -> Report:
         """Read and compare everything that the newest state names; see ``Report``."""
         backend = self.backend
-        return check_database(self.state(), backend.blobs, backend.pins, uuid=backend.registry.uuid)
+        return check_database(self.state(), self.state, backend.blobs, backend.pins, uuid=backend.registry.uuid)
 
     def info(self) -> dict[str, Any]:
         """Return facts about the database; ``readers`` are the seqs that this process still reads, oldest first."""

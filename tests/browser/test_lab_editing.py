@@ -401,7 +401,9 @@ def test_a_row_is_found_edited_deleted_and_committed_by_keys_alone(notebook: Not
     press("Enter")
     expect(grid.button("2 changes")).to_be_visible()
     press("Control+s")
-    expect(grid.sheet("Pending changes").get_by_label("Message of the commit")).to_be_focused()
+    pending = grid.sheet("Pending changes")
+    expect(pending.get_by_label("Message of the commit")).to_be_focused()
+    expect(pending.get_by_role("button", name="Commit")).to_be_enabled()
     press("Enter")
     grid.says(re.compile(r"^Committed as \d+$"))
     assert ours["flights"][wanted.key]["dest"] == "KEY"

@@ -150,6 +150,25 @@ def test_missing_blobs_of_the_newest_and_of_kept_states_are_named(cluster: Clust
     assert (f"blob {new}", "it is missing") in [(problem.where, problem.what) for problem in engine.check()]
 
 
+def test_what_others_collect_while_it_is_looked_at_is_not_missed(cluster: Cluster, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    (old,) = store_of(engine).blobs
+    commit(engine, {k: f"w{k}" for k in range(60)})
+    engine.upkeep.fold()
+    looking = cluster.open()
+    names = looking.backend.blobs.names
+
+    def collected() -> list[tuple[str, int]]:
+        monkeypatch.undo()
+        engine.upkeep.compact(0)
+        there = list(names())
+        assert old not in dict(there)
+        return there
+
+    monkeypatch.setattr(looking.backend.blobs, "names", collected)
+    assert old in looking.state().dropped
+    assert list(looking.check()) == []
+
+
 @pytest.mark.parametrize("kept", ["newest", "past"])
 @pytest.mark.parametrize("how", ["cut", "flipped", "longer", "nearly gone"])
 def test_a_blob_that_does_not_end_as_it_was_written_is_named(cluster: Cluster, engine: Engine, kept: str, how: str) -> None:
@@ -185,7 +204,7 @@ def test_layers_that_overlap_and_lists_that_disagree_are_found(engine: Engine) -
     store = store_of(engine)
     swapped = replace(store, layers=store.layers[::-1])
     wrong = State(state.seq, state.time, state.by_id.replaced({store.id: swapped}), state.names, live={**state.live, "gone-1": Live(0, 1)})
-    report = check_database(wrong, engine.backend.blobs, engine.backend.pins, uuid=engine.backend.registry.uuid)
+    report = check_database(wrong, lambda: wrong, engine.backend.blobs, engine.backend.pins, uuid=engine.backend.registry.uuid)
     assert any("their commits overlap" in problem.what for problem in report)
     assert ("blob gone-1", "the list of live blobs and the stores disagree about it") in [(p.where, p.what) for p in report]
 
