@@ -127,6 +127,11 @@ export class Wizard extends Panel {
     if (changed && this.shown) void this.attempt(this.look());
   }
 
+  /** What has the focus of the page, where it is within. */
+  private focused(): Element | null {
+    return (this.body.getRootNode() as ShadowRoot).activeElement;
+  }
+
   private after(there: boolean): void {
     for (const part of this.later) part.hidden = !there;
   }
@@ -199,11 +204,12 @@ export class Wizard extends Panel {
         this.told = this.types;
         this.tell("types", this.types);
       }
-      this.preview.querySelector<HTMLElement>(`select[aria-label="Type of ${CSS.escape(name)}"]`)?.focus();
+      if (!this.focused()?.matches("input, textarea")) this.preview.querySelector<HTMLElement>(`select[aria-label="Type of ${CSS.escape(name)}"]`)?.focus();
     });
   }
 
-  private drawKey(): void {
+  /** Draw the suggestions, and the fields as they are chosen; what is being typed stays. */
+  private drawKey(typing = this.focused() === this.fields): void {
     if (!this.shown) return;
     const { key, suggestions: found } = this.shown;
     const own: Suggested[] = key ? [{ specification: { fields: [], unique: true }, text: key.join(", "), unique: true, share: 1, reason: "The named index of the frame." }] : [];
@@ -218,13 +224,13 @@ export class Wizard extends Panel {
       ),
     );
     const listed = found.some((one) => same(one.specification, this.specification));
-    this.fields.value = this.specification && !listed ? this.specification.fields.map(({ name, descending }) => (descending ? `-${name}` : name)).join(", ") : "";
+    if (!typing) this.fields.value = this.specification && !listed ? this.specification.fields.map(({ name, descending }) => (descending ? `-${name}` : name)).join(", ") : "";
   }
 
   private chosen(specification: Specification | null): void {
     this.specification = specification;
     this.tell("specification", specification);
-    this.drawKey();
+    this.drawKey(false);
     this.named(false);
   }
 

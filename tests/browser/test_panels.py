@@ -145,6 +145,25 @@ def test_pasted_rows_are_seen_typed_and_loaded(browser: Browser, db: sopnb.Datab
         assert seen.faults() == []
 
 
+def test_a_key_that_is_typed_while_types_are_looked_at_stays(browser: Browser, db: sopnb.Database) -> None:
+    with panel(browser, db, "import") as seen:
+        seen.page.get_by_text("or paste rows from a spreadsheet").click()
+        seen.page.get_by_label("Rows of a spreadsheet").fill("a\tb\tc\n1\t1\t5\n1\t2\t5\n")
+        seen.button("Look at the rows").click()
+        keys = seen.page.get_by_label("Fields of the key")
+        with seen.served.held("import.preview"):
+            seen.page.get_by_label("Type of b").select_option("string")
+            keys.fill("c, -b")
+        expect(seen.page.get_by_label("Type of b")).to_have_value("string")
+        expect(keys).to_be_focused()
+        expect(keys).to_have_value("c, -b")
+        keys.press("Tab")
+        seen.page.get_by_label("Name of the store").fill("typed")
+        seen.button("Load").click()
+        expect(seen.page.locator(".result")).to_have_text("typed: 2 inserted")
+        assert str(db["typed"].index) == "c, -b"
+
+
 def test_a_file_is_loaded_and_what_does_not_fit_is_told(browser: Browser, db: sopnb.Database, tmp_path: Any) -> None:
     db.load("planes", PLANES, index="tailnum")
     path = tmp_path / "planes.csv"
