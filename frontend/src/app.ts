@@ -1,9 +1,10 @@
 /** The browser of stores: its layout, and what happens between its parts. */
 
 import { Statusbar, Toolbar } from "./bars";
+import { Blank } from "./blank";
 import { copied, toClipboard, tsv, whole } from "./clipboard";
-import { chooseColumns } from "./columns";
-import { button, count, h, icon, plural } from "./dom";
+import { arranged, chooseColumns } from "./columns";
+import { button, count, h, plural } from "./dom";
 import { Edits, type Showing } from "./edits";
 import { exportSheet } from "./exports";
 import { BLOCK, Grid, type Owner } from "./grid";
@@ -13,12 +14,7 @@ import { addRow, deleteRows, pasteRows } from "./rows";
 import { type Changed, echo, type Model, Refused, Rpc } from "./rpc";
 import { Search } from "./search";
 import { Tree } from "./tree";
-import { type Column, isCut, type Opened, type Order, type Page, type Query, type Row, type Schema, type Searched, type Store, type Wire } from "./wire";
-
-interface Place extends Searched {
-  position: number;
-  found: boolean;
-}
+import { type Column, type Found, isCut, type Opened, type Order, type Page, type Query, type Row, type Schema, type Searched, type Store, type Wire } from "./wire";
 
 /** Below so many pixels the stores lie over the grid; looks/narrow.css says so too. */
 const NARROW = 680;
@@ -34,7 +30,7 @@ export class App implements Owner, Showing {
   private readonly grid: Grid;
   private readonly edits: Edits;
   private readonly main = h("div", { class: "main" });
-  private readonly blank = h("div", { class: "blank", role: "status" });
+  private readonly blank = new Blank();
   private opened: Opened | null = null;
   private schema = EMPTY;
   /** What is shown. */
@@ -91,7 +87,7 @@ export class App implements Owner, Showing {
       rollback: () => this.run(this.edits.askRollback()),
     });
     const place = h("div", { class: "grid" });
-    this.main.append(place, this.blank);
+    this.main.append(place, this.blank.element);
     root.append(
       this.toolbar.element,
       this.search.element,
@@ -109,7 +105,7 @@ export class App implements Owner, Showing {
   }
 
   async start(): Promise<void> {
-    this.say("loading", "Opening…");
+    this.blank.say("loading", "Opening…");
     this.root.classList.add("unopened");
     try {
       this.opened = await this.rpc.ask<Opened>("open");
@@ -124,7 +120,7 @@ export class App implements Owner, Showing {
     this.root.classList.toggle("tree-hidden", stores.length <= 1 && store !== null);
     this.root.classList.toggle("read-only", !edit);
     this.tree.show(stores, store === null ? null : { store, order: "" });
-    if (store === null) this.say("empty", "There are no stores yet", "db.load(name, frame) or db.create(name, ...) makes one.");
+    if (store === null) this.blank.say("empty", "There are no stores yet", "db.load(name, frame) or db.create(name, ...) makes one.");
     else await this.show({ store, order: this.opened.order ?? "" });
     this.seen = this.opened.seq;
     await this.watch();
@@ -329,14 +325,9 @@ export class App implements Owner, Showing {
 
   private pageColumns: string[] = [];
 
-  /** The columns of a page: those of the order first, then those of the key. */
   private shownColumns(names: string[]): Column[] {
     this.pageColumns = names;
-    const by = new Map(this.schema.columns.map((column) => [column.name, column]));
-    const shown = names.flatMap((name) => by.get(name) ?? []);
-    const fields = (this.order()?.fields ?? []).map(({ name }) => name);
-    const rank = ({ name, key }: Column): number => (fields.includes(name) ? fields.indexOf(name) : key ? fields.length + key : Infinity);
-    return shown.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
+    return arranged(this.schema.columns, names, this.order()?.fields ?? []);
   }
 
   private totals({ total, exact, pending }: { total: number | null; exact: boolean; pending?: number }): void {
@@ -352,27 +343,15 @@ export class App implements Owner, Showing {
 
   private showBlank(first: Page): void {
     const searched = this.query.where !== "" || this.query.prefix.length > 0 || this.query.startswith !== null;
-    if (first.total !== 0) this.say("", "");
-    else if (searched) this.say("nothing", "No rows fit the search", "", button("Clear the search", () => this.search.reset(), { icon: "close" }));
-    else if (!this.editable) this.say("empty", "No rows yet");
-    else this.say("empty", "No rows yet", "Add one, or paste some from a spreadsheet.", button("Add the first row", () => this.add(), { icon: "plus" }), button("Paste rows", () => this.paste(""), { icon: "paste" }));
-  }
-
-  /** Say something in the place of rows; "" shows the rows. */
-  private say(kind: string, title: string, more = "", ...next: HTMLElement[]): void {
-    this.blank.className = `blank ${kind}`;
-    this.blank.hidden = title === "";
-    this.blank.replaceChildren(
-      ...(title ? [h("p", { class: "blank-title", text: title })] : []),
-      ...(more ? [h("p", { text: more })] : []),
-      ...(next.length ? [h("div", { class: "group" }, ...next)] : []),
-    );
+    if (first.total !== 0) this.blank.hide();
+    else if (searched) this.blank.say("nothing", "No rows fit the search", "", button("Clear the search", () => this.search.reset(), { icon: "close" }));
+    else if (!this.editable) this.blank.say("empty", "No rows yet");
+    else this.blank.say("empty", "No rows yet", "Add one, or paste some from a spreadsheet.", button("Add the first row", () => this.add(), { icon: "plus" }), button("Paste rows", () => this.paste(""), { icon: "paste" }));
   }
 
   private blankError(error: unknown): void {
-    this.say("error", "This cannot be shown", error instanceof Error ? error.message : String(error));
-    this.blank.prepend(icon("warning"));
-    this.blank.append(h("div", { class: "group" }, button("Try again", () => this.run(this.start()))));
+    const again = button("Try again", () => this.run(this.start()));
+    this.blank.fail("This cannot be shown", error instanceof Error ? error.message : String(error), again);
   }
 
   private async seek(key: Wire[]): Promise<void> {
@@ -389,9 +368,9 @@ export class App implements Owner, Showing {
     }
   }
 
-  private place(key: (Wire | undefined)[]): Promise<Place> {
+  private place(key: (Wire | undefined)[]): Promise<Found> {
     const { query } = this;
-    return this.rpc.search<Place>("seek", { query, key }, () => query === this.query);
+    return this.rpc.search<Found>("seek", { query, key }, () => query === this.query);
   }
 
   /** Go to a row, at most to the last, if there are any. */
@@ -536,8 +515,7 @@ export class App implements Owner, Showing {
     this.renewing = true;
     this.totals({ total: 0, exact: true });
     this.grid.empty();
-    this.say("error", `${this.query.store} is gone`, `It was dropped or renamed by commit ${seq}.`);
-    this.blank.prepend(icon("warning"));
+    this.blank.fail(`${this.query.store} is gone`, `It was dropped or renamed by commit ${seq}.`);
   }
 
   private async stores(): Promise<void> {

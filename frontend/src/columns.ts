@@ -1,9 +1,18 @@
-/** The chooser of columns. */
+/** Which columns are shown, and where they stand. */
 
 import { button, h } from "./dom";
 import { typeMark } from "./headers";
 import { sheet } from "./sheet";
-import type { Column } from "./wire";
+import type { Column, Order } from "./wire";
+
+/** The columns of these names: those of an order first, then those of the key. */
+export function arranged(columns: Column[], names: string[], order: Order["fields"]): Column[] {
+  const by = new Map(columns.map((column) => [column.name, column]));
+  const shown = names.flatMap((name) => by.get(name) ?? []);
+  const fields = order.map(({ name }) => name);
+  const rank = ({ name, key }: Column): number => (fields.includes(name) ? fields.indexOf(name) : key ? fields.length + key : Infinity);
+  return shown.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
+}
 
 /** Open the chooser; `choose` gets the names to show, null for all. */
 export function chooseColumns(host: HTMLElement, columns: Column[], shown: string[] | null, choose: (names: string[] | null) => Promise<void>): void {

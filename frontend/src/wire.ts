@@ -82,6 +82,12 @@ export interface Searched {
   searched: number | null;
 }
 
+/** Where a key stands, or what is nearest after it. */
+export interface Found extends Searched {
+  position: number;
+  found: boolean;
+}
+
 export interface Page extends Searched {
   rows: Row[];
   start: number;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from typing import Any
 
 import anywidget
@@ -72,9 +73,9 @@ class Shell(anywidget.AnyWidget):
         else:
             self.send(event)
 
+    @abstractmethod
     def _panel(self) -> Panel:
         """Return what a page without a kernel shows."""
-        raise NotImplementedError
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         shown: Any = super()._repr_mimebundle_(**kwargs)

@@ -14,12 +14,22 @@ from sopnb.view import passing
 from tests.api_support import QUIET
 from tests.browser.flights import KEY, every
 from tests.browser.lab import LAB, Interface, Lab, Notebook, lab
+from tests.browser.support import kinds
+from tests.browser.weather import WEATHER
 
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a request of a page without a notebook look until it is done, unless a test says otherwise."""
     monkeypatch.setattr(passing, "PATIENCE", 1e9)
+
+
+@pytest.fixture
+def db() -> Iterator[sopnb.Database]:
+    """Things of every kind, which are whole when a test is over."""
+    with kinds() as db:
+        yield db
+        assert db.check().ok
 
 
 @pytest.fixture(scope="package")
@@ -62,6 +72,15 @@ def beside(browser: Browser, flights: sopnb.Database, stored: Path, tmp_path_fac
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the database is that a module makes as ``ours`` and the kernel opens as ``db``."""
     return tmp_path_factory.mktemp("data") / "shown.sop"
+
+
+@pytest.fixture(scope="module")
+def ours(folder: Path) -> Iterator[sopnb.Database]:
+    """The weather as this process has it: for the kernel, this is another one."""
+    with sopnb.open(folder, handle=QUIET) as db:
+        db.load("weather", WEATHER, index=["origin", "hour"], message="begin")
+        yield db
+        assert db.check().ok
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -16,11 +18,11 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 import sopnb
 from sopnb.view import View
+from tests.api_support import QUIET
 from tests.browser.grid import Grid
 from tests.browser.page import Served, served
 
 MANY = 200_000
-QUIET = sopnb.HandleSettings(maintenance="off", progress=False)
 
 
 def many() -> Any:
@@ -136,3 +138,25 @@ def shown(browser: Browser, target: Any, *, edit: bool = True, **how: Any) -> It
             assert seen.complaints == [], seen.complaints
         finally:
             context.close()
+
+
+@contextmanager
+def panel(browser: Browser, target: Any, kind: str, frame: Any = None, **traits: Any) -> Iterator[Shown]:
+    """Show a widget of another kind than the browser of stores."""
+    with shown(browser, target) as seen:
+        if frame is not None:
+            seen.view.frames["data"] = frame
+        seen.page.goto(f"{seen.url}?traits={quote(json.dumps({'kind': kind, **traits}))}")
+        yield seen
+
+
+def column(table: Locator, name: str) -> list[str]:
+    """The texts of one column of a table."""
+    heads = table.locator("thead th .name").evaluate_all("all => all.map((one) => one.firstChild.textContent)")
+    place = heads.index(name) + 1
+    return [text.strip() for text in table.locator(f"tbody td:nth-of-type({place})").all_inner_texts()]
+
+
+def trait(seen: Shown, name: str) -> Any:
+    """What the page has set."""
+    return seen.page.evaluate(f"window.model.get('{name}') ?? null")

@@ -72,12 +72,6 @@ CLOSE = """async () => {
 
 
 @pytest.fixture
-def db() -> Iterator[Any]:
-    with kinds() as db:
-        yield db
-
-
-@pytest.fixture
 def seen(browser: Browser, db: Any) -> Iterator[Shown]:
     with shown(browser, db["things"]) as seen:
         seen.page.add_init_script(COUNTING)

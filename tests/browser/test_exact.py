@@ -15,8 +15,7 @@ from sopnb.fields import formed, stored_type
 from sopnb.values import storage_type
 from sopnb.view import View
 from sopnb.view.wire import form
-from tests.browser.support import QUIET, shown
-from tests.browser.test_panels import column, panel
+from tests.browser.support import QUIET, column, panel, shown
 
 WIRE: dict[str, tuple[Any, list[Any]]] = {
     "int64": (pa.int64(), ["-9223372036854775808", "9223372036854775807", "9007199254740993"]),

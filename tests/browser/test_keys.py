@@ -9,13 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.support import Shown, kinds, shown
-
-
-@pytest.fixture
-def db() -> Iterator[Any]:
-    with kinds() as db:
-        yield db
+from tests.browser.support import Shown, shown
 
 
 @pytest.fixture

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
 import sopnb
-from tests.api_support import QUIET
 from tests.browser.lab import Lab, Notebook, Output
-
-WEATHER = pd.DataFrame({"origin": ["EWR", "EWR", "JFK", "JFK"], "hour": [1, 2, 1, 2], "temp": [39.0, 38.5, 39.9, 39.9]})
-WEATHERS = "db['weather'], edit=True"
-
-
-@pytest.fixture(scope="module")
-def ours(folder: Path) -> Iterator[sopnb.Database]:
-    """The database as this process has it, a third beside two kernels."""
-    with sopnb.open(folder, handle=QUIET) as db:
-        db.load("weather", WEATHER, index=["origin", "hour"])
-        yield db
-        assert db.check().ok
+from tests.browser.weather import WEATHERS
 
 
 @pytest.fixture(scope="module")

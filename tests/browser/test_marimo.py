@@ -8,16 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import sopnb
-from tests.api_support import QUIET
 from tests.browser.grid import Grid
 from tests.browser.host import PATIENCE, ROOT, Host, errors_of, free_port, needs_bundle, serving
 
-WEATHER = pd.DataFrame({"origin": ["EWR", "EWR", "JFK", "JFK"], "hour": [1, 2, 1, 2], "temp": [39.0, 38.5, 39.9, 39.9]})
 SETTINGS = '[runtime]\nauto_instantiate = true\n[display]\ntheme = "system"\n'
 NOTEBOOK = """
 import marimo
@@ -111,15 +108,6 @@ class Shown:
     def said(self, cell: str) -> Locator:
         """What a cell says that uses a widget."""
         return self.page.locator(f"#{cell}")
-
-
-@pytest.fixture(scope="module")
-def ours(folder: Path) -> Iterator[sopnb.Database]:
-    """The database as this process has it: for marimo, this is another process."""
-    with sopnb.open(folder, handle=QUIET) as db:
-        db.load("weather", WEATHER, index=["origin", "hour"], message="begin")
-        yield db
-        assert db.check().ok
 
 
 @pytest.fixture(scope="module")

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
-import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
 import sopnb
-from tests.api_support import QUIET
 from tests.browser.lab import NOTEBOOK_7, Interface, Lab, Notebook
-
-WEATHER = pd.DataFrame({"origin": ["EWR", "EWR", "JFK", "JFK"], "hour": [1, 2, 1, 2], "temp": [39.0, 38.5, 39.9, 39.9]})
-WEATHERS = "db['weather'], edit=True"
+from tests.browser.weather import WEATHERS
 
 
 @pytest.fixture(scope="module")
 def interface() -> Interface:
     return NOTEBOOK_7
-
-
-@pytest.fixture(scope="module")
-def ours(folder: Path) -> Iterator[sopnb.Database]:
-    """The database as this process has it: for the kernel, this is another process."""
-    with sopnb.open(folder, handle=QUIET) as db:
-        db.load("weather", WEATHER, index=["origin", "hour"], message="begin")
-        yield db
-        assert db.check().ok
 
 
 def test_an_edit_is_committed_and_the_traits_follow(notebook: Notebook, ours: sopnb.Database) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, expect
 
 import sopnb
-from tests.browser.support import QUIET, Shown, shown
+from tests.browser.support import QUIET, column, panel, trait
 
 WEATHER = pd.DataFrame(
     {
@@ -33,28 +30,6 @@ def db() -> Iterator[sopnb.Database]:
         db.load("weather", WEATHER, index=["origin", "hour"], message="weather of a day")
         yield db
         assert db.check().ok
-
-
-@contextmanager
-def panel(browser: Browser, target: Any, kind: str, frame: Any = None, **traits: Any) -> Iterator[Shown]:
-    """Show a widget of another kind than the browser of stores."""
-    with shown(browser, target) as seen:
-        if frame is not None:
-            seen.view.frames["data"] = frame
-        seen.page.goto(f"{seen.url}?traits={quote(json.dumps({'kind': kind, **traits}))}")
-        yield seen
-
-
-def column(table: Locator, name: str) -> list[str]:
-    """The texts of one column of a table."""
-    heads = table.locator("thead th .name").evaluate_all("all => all.map((one) => one.firstChild.textContent)")
-    place = heads.index(name) + 1
-    return [text.strip() for text in table.locator(f"tbody td:nth-of-type({place})").all_inner_texts()]
-
-
-def trait(seen: Shown, name: str) -> Any:
-    """What the page has set."""
-    return seen.page.evaluate(f"window.model.get('{name}') ?? null")
 
 
 # -- the builder of indexes ---------------------------------------------------------------------------------------------------

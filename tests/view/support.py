@@ -55,3 +55,16 @@ class Browser:
 
     def edit(self, store: str, row: dict[str, Any], column: str, value: Any) -> Any:
         return self.ask("edit", store=store, key=row["key"], seq=row["seq"], column=column, value=value)
+
+
+def record(k: int, name: str = "a", n: int | None = 0) -> dict[str, Any]:
+    return {"k": k, "name": name, "n": n, "must": "m", "doc": None}
+
+
+def kept(store: Any) -> dict[int, tuple[Any, ...]]:
+    return {r["k"]: (r["name"], r["n"]) for r in store[:].to_dicts()}
+
+
+def changes(browser: Browser) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = browser.ask("pending")["changes"]
+    return found

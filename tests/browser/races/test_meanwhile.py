@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.browser.support import Shown, kinds, shown
-
-FIELD = ".editor input:not(.days)"
-
-
-@pytest.fixture
-def db() -> Iterator[Any]:
-    with kinds() as db:
-        yield db
-        assert db.check().ok
-
-
-@pytest.fixture
-def seen(browser: Browser, db: Any) -> Iterator[Shown]:
-    with shown(browser, db, viewport={"width": 2600, "height": 700}) as seen:
-        seen.open(height=600)
-        seen.store("things")
-        seen.shows(0, id="0")
-        yield seen
+from tests.browser.races.support import editor
+from tests.browser.support import Shown
 
 
 class Held(threading.Event):
@@ -76,7 +57,7 @@ def test_a_double_click_is_taken_while_the_rows_are_fetched_anew(seen: Shown, db
     pages.set()
     seen.shows(2, note="theirs")
     seen.page.mouse.up(click_count=2)
-    expect(seen.page.locator(FIELD)).to_have_value("theirs")
+    expect(editor(seen)).to_have_value("theirs")
 
 
 def test_what_was_said_is_there_again_after_the_kernel_was_busy(seen: Shown, db: Any) -> None:
@@ -106,10 +87,11 @@ def test_a_commit_of_ones_own_that_is_told_before_it_is_answered_is_no_news(seen
         return event
 
     seen.served.handle, seen.served.changed = answer, tell  # type: ignore[method-assign]
+    seq = db.seq + 1
     seen.edit(1, "note", "one")
     seen.button("Commit").click()
     seen.sheet.get_by_role("button", name="Commit").click()
-    expect(seen.status).to_have_text("Committed as 3")
+    expect(seen.status).to_have_text(f"Committed as {seq}")
     db["nothing"].insert({"author": "a", "text": "told after it"})
     expect(seen.page.get_by_role("treeitem", name=re.compile("^nothing, 1 row"))).to_be_visible()
-    expect(seen.status).to_have_text("Committed as 3")
+    expect(seen.status).to_have_text(f"Committed as {seq}")
